@@ -1,0 +1,11 @@
+//! Transom: a Kafka Connect worker whose connectors are WebAssembly components.
+
+pub mod config;
+mod connector;
+mod convert;
+mod kafka;
+mod offsets;
+mod plugin;
+mod rest;
+mod task;
+mod worker;
