@@ -1,0 +1,67 @@
+//! What may be asked of a worker. The REST routes are written against this and know nothing below it.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::config::Problems;
+use crate::plugin::Kind;
+
+/// A connector's configuration as the user wrote it.
+pub(crate) type RawConfig = BTreeMap<String, String>;
+
+/// What a connector shall be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Running,
+    Paused,
+    Stopped,
+}
+
+/// A connector, as `GET /connectors/{name}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConnectorInfo {
+    pub(crate) name: String,
+    pub(crate) config: RawConfig,
+    /// The numbers of its tasks.
+    pub(crate) tasks: Vec<u32>,
+    /// `None` while the plugin of its class is not known.
+    pub(crate) kind: Option<Kind>,
+}
+
+/// A plugin, as `GET /connector-plugins` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PluginInfo {
+    pub(crate) class: String,
+    pub(crate) kind: Kind,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+}
+
+/// Which parts of a connector to restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Restart {
+    pub(crate) include_tasks: bool,
+    pub(crate) only_failed: bool,
+}
+
+/// Why a request could not be carried out. Messages are Kafka Connect's where it has one.
+#[derive(Debug, Error)]
+pub(crate) enum WorkerError {
+    /// 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// 409: it exists already, or its state does not allow the request.
+    #[error("{0}")]
+    Conflict(String),
+    /// 400.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 400: the connector's configuration is wrong.
+    #[error("Connector configuration is invalid and contains the following {} error(s):\n{0}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`", .0.0.len())]
+    InvalidConfig(Problems),
+    /// 500.
+    #[error("{0}")]
+    Internal(String),
+}
