@@ -1,3 +1,4 @@
 //! Transom against the real thing. One binary: the broker is started once.
 
 mod harness;
+mod tidy;
