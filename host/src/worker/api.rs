@@ -5,18 +5,11 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::config::Problems;
+pub(crate) use crate::connector::lifecycle::Target;
 use crate::plugin::Kind;
 
 /// A connector's configuration as the user wrote it.
 pub(crate) type RawConfig = BTreeMap<String, String>;
-
-/// What a connector shall be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    Running,
-    Paused,
-    Stopped,
-}
 
 /// A connector, as `GET /connectors/{name}` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
