@@ -39,6 +39,12 @@ pub(crate) enum Failure {
     /// Another owner took the task's place in its consumer group.
     #[error("another worker runs this task: its place in group {group} (group.instance.id {instance}) was taken")]
     Fenced { group: String, instance: String },
+    /// Two workers fence each other: one has to give way.
+    #[error("the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector")]
+    FencedForGood,
+    /// The operating system gave no thread.
+    #[error("could not start the task's thread")]
+    Thread { source: std::io::Error },
     /// The offsets could not be read or made durable.
     #[error("could not reach the source offsets")]
     Offsets(#[from] StoreError),
@@ -52,7 +58,7 @@ impl Failure {
     pub(crate) fn can_start_again(&self) -> bool {
         match self {
             Self::Call { source: CallError::Guest { code, .. }, .. } => *code != CONFIGURATION,
-            Self::TopicNotGranted { .. } => false,
+            Self::TopicNotGranted { .. } | Self::FencedForGood => false,
             _ => true,
         }
     }
