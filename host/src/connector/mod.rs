@@ -6,6 +6,7 @@
 //! it shows ([`Shown`]) is read without asking it, so that a connector that is busy still answers.
 
 pub(crate) mod lifecycle;
+mod parts;
 mod plan;
 mod shown;
 pub(crate) mod status;

@@ -141,7 +141,7 @@ impl Supervisor {
             }
             Ok(configs) => {
                 let order = Order { duty: Duty::Run, plugin };
-                let started = self.tasks.start(&self.services, &self.config, configs, order).await;
+                let started = self.tasks.start(&self.services, &self.config, configs, order);
                 self.shown.set_tasks(self.tasks.views());
                 match started {
                     Ok(()) => self.shown.set_state(State::Running, None),
@@ -238,7 +238,7 @@ impl Supervisor {
         let Some(plugin) = self.plugin.clone() else { return };
         let duty = if self.target == Target::Paused { Duty::Pause } else { Duty::Run };
         let started =
-            self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin }).await;
+            self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
         self.shown.set_tasks(self.tasks.views());
         if let Err(failure) = started {
             self.shown.set_state(State::Failed, Some(failure.trace()));

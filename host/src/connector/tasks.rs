@@ -73,18 +73,18 @@ impl Tasks {
     }
 
     /// Starts one task for each configuration.
-    pub(super) async fn start(
+    pub(super) fn start(
         &mut self,
         services: &Arc<Services>,
         config: &ConnectorConfig,
         configs: TaskConfigs,
         order: Order,
     ) -> Result<(), Failure> {
-        self.start_some(services, config, (0..).zip(configs).collect(), order).await
+        self.start_some(services, config, (0..).zip(configs).collect(), order)
     }
 
     /// Starts tasks with these numbers.
-    pub(super) async fn start_some(
+    pub(super) fn start_some(
         &mut self,
         services: &Arc<Services>,
         config: &ConnectorConfig,
@@ -92,7 +92,7 @@ impl Tasks {
         order: Order,
     ) -> Result<(), Failure> {
         for (number, task_config) in configs {
-            let task = start(services, config, number, task_config, order.clone()).await?;
+            let task = start(services, config, (number, task_config), order.clone())?;
             self.0.push(task);
         }
         self.0.sort_by_key(|task| task.number);
@@ -160,11 +160,10 @@ async fn stop_one(connector: &str, task: &mut Task, until: Instant) {
 }
 
 /// Starts one task.
-async fn start(
+fn start(
     services: &Arc<Services>,
     config: &ConnectorConfig,
-    number: u32,
-    task_config: BTreeMap<String, String>,
+    (number, task_config): (u32, BTreeMap<String, String>),
     order: Order,
 ) -> Result<Task, Failure> {
     let plugin = order.plugin.clone();
@@ -191,11 +190,11 @@ async fn start(
     let name = format!("{}-{number}", config.name);
     let running = match plugin.kind {
         Kind::Source => {
-            let body = source::Source::new(source::SourceParts::of(services, config, sandbox)?);
+            let body = source::Source::new(services.source_parts(config, sandbox)?);
             Running::start(&services.guests, place, &name, status, drive(body, context))
         }
         Kind::Sink => {
-            let body = sink::Sink::new(sink::SinkParts::of(services, config, sandbox, number).await?);
+            let body = sink::Sink::new(services.sink_parts(config, sandbox, number)?);
             Running::start(&services.guests, place, &name, status, drive(body, context))
         }
         Kind::Transform => unreachable!("a transformation is no connector: the class look-up refuses it"),

@@ -42,6 +42,9 @@ pub(crate) enum Failure {
     /// Two workers fence each other: one has to give way.
     #[error("the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector")]
     FencedForGood,
+    /// The Kafka clients' settings are wrong.
+    #[error("the settings of the Kafka client are wrong:\n{0}")]
+    Clients(crate::config::Problems),
     /// The operating system gave no thread.
     #[error("could not start the task's thread")]
     Thread { source: std::io::Error },
@@ -58,7 +61,7 @@ impl Failure {
     pub(crate) fn can_start_again(&self) -> bool {
         match self {
             Self::Call { source: CallError::Guest { code, .. }, .. } => *code != CONFIGURATION,
-            Self::TopicNotGranted { .. } | Self::FencedForGood => false,
+            Self::TopicNotGranted { .. } | Self::FencedForGood | Self::Clients(_) => false,
             _ => true,
         }
     }

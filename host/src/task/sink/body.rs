@@ -22,11 +22,18 @@ impl Sink {
     /// The consumer, made if there is none: it outlives instances, and dies only with its own errors.
     async fn ensure_consumer(&mut self) -> Result<(), Failure> {
         if self.consumer.is_none() {
+            let failed = |doing: &str, source| Failure::Kafka { doing: doing.to_owned(), source };
+            let subscription = &self.parts.subscription;
+            self.membership = self
+                .parts
+                .members
+                .membership(subscription)
+                .await
+                .map_err(|source| failed("could not ask Kafka for the topics", source))?;
             let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());
-            let subscription = self.parts.subscription.clone();
-            let membership = self.parts.membership.clone();
-            let consumer = Consumer::subscribe(settings, subscription, membership, prefetch)
-                .map_err(|source| Failure::Kafka { doing: "could not make a consumer".into(), source })?;
+            let consumer =
+                Consumer::subscribe(settings, subscription.clone(), self.membership.clone(), prefetch)
+                    .map_err(|source| failed("could not make a consumer", source))?;
             self.consumer = Some(consumer);
             self.partitions = Partitions::default();
             self.commits_under_way = 0;

@@ -8,6 +8,7 @@
 mod body;
 mod commit;
 mod incoming;
+mod membership;
 mod partitions;
 mod rebalance;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use transom_batch::{Limits, Outcome};
 
 use self::incoming::{Incoming, Ready};
+pub(crate) use self::membership::Members;
 use self::partitions::Partitions;
 use super::context::{Context, Next, changed};
 use super::failure::Failure;
@@ -48,7 +50,7 @@ enum Lost {
 pub(crate) struct SinkParts {
     pub(crate) settings: ClientSettings,
     pub(crate) subscription: Subscription,
-    pub(crate) membership: Membership,
+    pub(crate) members: Members,
     /// Bytes the consumer may fetch ahead.
     pub(crate) prefetch: crate::kafka::PrefetchShare,
     pub(crate) converters: Converters,
@@ -61,6 +63,8 @@ pub(crate) struct Sink {
     parts: SinkParts,
     /// `None` before the first open and after the client failed.
     consumer: Option<Consumer>,
+    /// The consumer's.
+    membership: Membership,
     partitions: Partitions,
     incoming: Incoming,
     /// Commits that were sent and not yet answered.
@@ -84,6 +88,7 @@ impl Sink {
             next_commit: now + parts.commit_interval,
             parts,
             consumer: None,
+            membership: Membership::default(),
             partitions: Partitions::default(),
             commits_under_way: 0,
             last_put: now,

@@ -78,8 +78,8 @@ impl Sink {
         match event {
             Event::Error(error) => consumer_failed(error),
             _ => Failure::Fenced {
-                group: self.parts.membership.group.clone(),
-                instance: self.parts.membership.instance_id.clone().unwrap_or_default(),
+                group: self.membership.group.clone(),
+                instance: self.membership.instance_id.clone().unwrap_or_default(),
             },
         }
     }
