@@ -1,1 +1,3 @@
-#[test] fn x(){}
+//! Transom against the real thing. One binary: the broker is started once.
+
+mod harness;
