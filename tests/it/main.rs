@@ -1,4 +1,7 @@
 //! Transom against the real thing. One binary: the broker is started once.
 
 mod harness;
+mod kills;
+mod main_job;
+mod swap;
 mod tidy;

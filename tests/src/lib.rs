@@ -11,6 +11,7 @@
 //!
 //! Tests wait for what they need ([`wait::until`]) and never for a time.
 
+pub mod file_job;
 pub mod guests;
 pub mod java;
 pub mod kafka;

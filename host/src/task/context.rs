@@ -1,0 +1,232 @@
+//! What both loops share: the orders they follow, the state they show, the counters they bump.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::failure::Failure;
+use super::metrics::TaskMetrics;
+use super::restart::RestartBudget;
+use super::status::{CodeVersion, State, SwapReport, TaskStatus};
+use crate::plugin::Plugin;
+
+/// What a task shall be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Run,
+    Pause,
+    Stop,
+}
+
+/// What the connector wants of a task: a wish, not an event, so that the newest is all there is to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) duty: Duty,
+    /// The code it shall run.
+    pub(crate) plugin: Arc<Plugin>,
+}
+
+/// What a loop has to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Go on.
+    Run,
+    /// Hold still.
+    Pause,
+    /// End in good order.
+    Stop,
+    /// Take the one path to this code.
+    Swap(Arc<Plugin>),
+}
+
+/// Who a task is and what it runs with; never changes while it lives.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) connector: String,
+    pub(crate) task: u32,
+    /// The task's configuration, a JSON object of strings, without what the worker adds.
+    pub(crate) config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One task's link to its connector.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) identity: Identity,
+    pub(crate) orders: watch::Receiver<Order>,
+    pub(crate) metrics: Arc<TaskMetrics>,
+    /// What the guest's `should-stop` answers.
+    pub(crate) should_stop: Arc<AtomicBool>,
+    /// The code that runs, or ran last.
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) budget: RestartBudget,
+    status: watch::Sender<TaskStatus>,
+    /// The code that failed to open when it should have replaced `plugin`: not tried again.
+    refused: Option<String>,
+    generation: u64,
+}
+
+impl Context {
+    pub(crate) fn new(
+        identity: Identity,
+        orders: watch::Receiver<Order>,
+        status: watch::Sender<TaskStatus>,
+        metrics: Arc<TaskMetrics>,
+        budget: RestartBudget,
+    ) -> Self {
+        let plugin = orders.borrow().plugin.clone();
+        Self {
+            identity,
+            orders,
+            metrics,
+            should_stop: Arc::new(AtomicBool::new(false)),
+            plugin,
+            budget,
+            status,
+            refused: None,
+            generation: 0,
+        }
+    }
+
+    /// What the newest order asks for.
+    pub(crate) fn next(&mut self) -> Next {
+        let order = self.orders.borrow_and_update().clone();
+        if order.duty == Duty::Stop {
+            return Next::Stop;
+        }
+        let wanted = &order.plugin.sha256;
+        if *wanted != self.plugin.sha256 && self.refused.as_ref() != Some(wanted) {
+            return Next::Swap(order.plugin);
+        }
+        if order.duty == Duty::Pause { Next::Pause } else { Next::Run }
+    }
+
+    /// Waits for a newer order.
+    pub(crate) async fn changed(&mut self) {
+        changed(&mut self.orders).await;
+    }
+
+    /// The configuration for a new instance, as JSON.
+    pub(crate) fn instance_config(&mut self) -> String {
+        self.generation += 1;
+        let mut config = self.identity.config.clone();
+        let _ = config.insert("transom.connector".into(), self.identity.connector.clone().into());
+        let _ = config.insert("transom.task".into(), self.identity.task.to_string().into());
+        let _ = config.insert("transom.generation".into(), self.generation.to_string().into());
+        serde_json::Value::Object(config).to_string()
+    }
+
+    /// A guest call is about to begin.
+    pub(crate) fn clear_should_stop(&self) {
+        self.should_stop.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn show(&self, state: State) {
+        let _ = self.status.send_if_modified(|status| {
+            let changed = status.state != state || status.trace.is_some();
+            status.state = state;
+            status.trace = None;
+            changed
+        });
+    }
+
+    pub(crate) fn show_running(&self) {
+        let code = code_version(&self.plugin);
+        self.status.send_modify(|status| status.code = Some(code));
+        self.show(State::Running);
+    }
+
+    /// Says what a task that does not move waits for.
+    pub(crate) fn show_waiting(&self, what: Option<String>) {
+        let _ = self.status.send_if_modified(|status| {
+            let changed = status.waiting_for != what;
+            status.waiting_for = what;
+            changed
+        });
+    }
+
+    pub(crate) fn show_failed(&self, failure: &Failure) {
+        self.metrics.failures.add(1);
+        let trace = failure.trace();
+        warn!(connector = self.identity.connector, task = self.identity.task, "task failed: {trace}");
+        self.status.send_modify(|status| {
+            status.state = State::Failed;
+            status.trace = Some(trace);
+        });
+    }
+
+    pub(crate) fn show_restart(&self) {
+        self.metrics.restarts.add(1);
+        self.status.send_modify(|status| {
+            status.state = State::Restarting;
+            status.restarts += 1;
+        });
+    }
+
+    /// The swap to `to` is done.
+    pub(crate) fn swapped(&mut self, to: Arc<Plugin>, begun: Instant) {
+        let from = std::mem::replace(&mut self.plugin, to);
+        self.refused = None;
+        self.metrics.swaps.add(1);
+        let report = self.report(code_version(&from), code_version(&self.plugin), None, begun.elapsed());
+        info!(
+            connector = self.identity.connector,
+            task = self.identity.task,
+            pause_ms = report.pause_ms,
+            "plugin {} replaced: version {} ({}) by version {} ({})",
+            report.to.plugin,
+            report.from.version,
+            short(&report.from.sha256),
+            report.to.version,
+            short(&report.to.sha256),
+        );
+        self.status.send_modify(|status| status.last_swap = Some(report));
+        self.show_running();
+    }
+
+    /// The swap to `to` failed; what ran before goes on.
+    pub(crate) fn swap_refused(&mut self, to: &Plugin, failure: &Failure, begun: Instant) {
+        self.refused = Some(to.sha256.clone());
+        self.metrics.swap_failures.add(1);
+        let trace = failure.trace();
+        warn!(
+            connector = self.identity.connector,
+            task = self.identity.task,
+            "plugin {} version {} ({}) failed to open, version {} goes on: {trace}",
+            to.name,
+            to.version,
+            short(&to.sha256),
+            self.plugin.version,
+        );
+        let report =
+            self.report(code_version(&self.plugin), code_version(to), Some(trace), begun.elapsed());
+        self.status.send_modify(|status| status.last_swap = Some(report));
+    }
+
+    fn report(&self, from: CodeVersion, to: CodeVersion, error: Option<String>, pause: Duration) -> SwapReport {
+        SwapReport { from, to, error, pause_ms: pause.as_secs_f64() * 1000.0 }
+    }
+}
+
+/// Waits for a newer order; for ever when the connector is gone, which drops the task.
+pub(crate) async fn changed(orders: &mut watch::Receiver<Order>) {
+    if orders.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What a status shows of a plugin.
+pub(crate) fn code_version(plugin: &Plugin) -> CodeVersion {
+    CodeVersion {
+        plugin: plugin.name.clone(),
+        version: plugin.version.clone(),
+        sha256: plugin.sha256.clone(),
+    }
+}
+
+/// Enough of a hash to tell two versions apart in a log line.
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}

@@ -1,0 +1,84 @@
+//! Why an instance of a task ended against its will, and who has to act.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+use crate::convert::ConvertError;
+use crate::kafka::KafkaError;
+use crate::offsets::StoreError;
+use crate::plugin::CallError;
+
+/// What ended an instance of a task.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A call of the guest failed: its own error, a trap or a missed deadline.
+    #[error("the plugin's `{call}` failed")]
+    Call { call: &'static str, source: CallError },
+    /// The guest returned bytes that are no batch.
+    #[error("the plugin's `{call}` returned a malformed batch")]
+    Batch { call: &'static str, source: transom_batch::Malformed },
+    /// The guest returned text that is not what its interface says.
+    #[error("the plugin's `{call}` returned {problem}: {text}")]
+    Answer { call: &'static str, problem: String, text: String },
+    /// The plugin reported records it cannot take.
+    #[error("the plugin could not write {topic}-{partition} at offset {offset} (code {code}): {message}; and {more} more")]
+    Rejected { topic: String, partition: i32, offset: i64, code: u32, message: String, more: usize },
+    /// A source wrote to a topic it is not granted.
+    #[error(
+        "topic {topic} is not granted to plugin {plugin}; the operator grants it with sandbox.{plugin}.topics={topic}"
+    )]
+    TopicNotGranted { topic: String, plugin: String },
+    /// A converter could not take a record.
+    #[error("could not convert the {part} of a record of topic {topic}")]
+    Convert { topic: String, part: &'static str, source: ConvertError },
+    /// Kafka refused a record or a client gave up.
+    #[error("{doing}")]
+    Kafka { doing: String, source: KafkaError },
+    /// Another owner took the task's place in its consumer group.
+    #[error("another worker runs this task: its place in group {group} (group.instance.id {instance}) was taken")]
+    Fenced { group: String, instance: String },
+    /// Two workers fence each other: one has to give way.
+    #[error("the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector")]
+    FencedForGood,
+    /// The Kafka clients' settings are wrong.
+    #[error("the settings of the Kafka client are wrong:\n{0}")]
+    Clients(crate::config::Problems),
+    /// The operating system gave no thread.
+    #[error("could not start the task's thread")]
+    Thread { source: std::io::Error },
+    /// The offsets could not be read or made durable.
+    #[error("could not reach the source offsets")]
+    Offsets(#[from] StoreError),
+}
+
+/// Code of `error` for what is wrong with the configuration (see `wit/types.wit`).
+const CONFIGURATION: u32 = 4;
+
+impl Failure {
+    /// Whether a start with the same configuration could go better.
+    pub(crate) fn can_start_again(&self) -> bool {
+        match self {
+            Self::Call { source: CallError::Guest { code, .. }, .. } => *code != CONFIGURATION,
+            Self::TopicNotGranted { .. } | Self::FencedForGood | Self::Clients(_) => false,
+            _ => true,
+        }
+    }
+
+    /// The failure with all its causes, as the status shows it.
+    pub(crate) fn trace(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error and its causes, one a line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, "\nCaused by: {error}");
+        cause = error.source();
+    }
+    text
+}
