@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// A converter could not take a record.
     #[error("could not convert the {part} of a record of topic {topic}")]
     Convert { topic: String, part: &'static str, source: ConvertError },
+    /// A record does not fit into a batch.
+    #[error("record {topic}-{partition} at offset {offset} does not fit into a batch")]
+    Write { topic: String, partition: i32, offset: i64, source: transom_batch::WriteError },
     /// Kafka refused a record or a client gave up.
     #[error("{doing}")]
     Kafka { doing: String, source: KafkaError },

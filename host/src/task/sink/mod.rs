@@ -32,6 +32,10 @@ use crate::plugin::{CallError, Sandbox, SinkInstance, SinkRequest};
 
 /// Records of one put at most.
 const MAX_RECORDS: usize = 5_000;
+/// Bytes of keys and values after which nothing is added to a put.
+const MAX_BYTES: usize = 1 << 20;
+/// Records taken from the queue at once: a put is larger than `MAX_BYTES` by so many at most.
+const STEP: usize = 500;
 /// The guest hears from the worker at least this often.
 const IDLE_PUT: Duration = Duration::from_millis(500);
 /// Where a retriable error names no time.
@@ -107,12 +111,16 @@ impl Sink {
         self.consumer.as_mut().expect("a sink that runs has a consumer")
     }
 
-    /// Takes what the queue has, up to a batch. What it says besides records is acted on by the caller.
+    /// Takes what the queue has, up to a batch: so many records at a time, until there are bytes enough.
     fn fill(&mut self) -> Result<usize, Failure> {
         let (incoming, consumer) = (&mut self.incoming, self.consumer.as_mut().expect("as above"));
-        consumer
-            .poll(MAX_RECORDS, |message| incoming.push(message))
-            .map_err(|source| Failure::Kafka { doing: "could not consume".into(), source })
+        loop {
+            let room = (MAX_RECORDS - incoming.len()).min(STEP);
+            let taken = consumer.poll(room, |message| incoming.push(message)).map_err(consumer_failed)?;
+            if taken < room || incoming.len() == MAX_RECORDS || incoming.bytes() >= MAX_BYTES {
+                return Ok(incoming.len());
+            }
+        }
     }
 
     /// One turn of the loop: records if there are any, else a wait.
