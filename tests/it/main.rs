@@ -3,4 +3,6 @@
 mod harness;
 mod kills;
 mod main_job;
+mod membership;
+mod producers;
 mod swap;
