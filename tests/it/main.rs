@@ -3,5 +3,7 @@
 mod harness;
 mod kills;
 mod main_job;
+mod membership;
+mod producers;
 mod swap;
 mod tidy;
