@@ -8,4 +8,5 @@ mod offsets;
 mod plugin;
 mod rest;
 mod task;
+mod version;
 mod worker;
