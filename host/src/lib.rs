@@ -1,5 +1,6 @@
 //! Transom: a Kafka Connect worker whose connectors are WebAssembly components.
 
+pub mod cli;
 pub mod config;
 mod connector;
 mod convert;
@@ -8,5 +9,6 @@ mod offsets;
 mod plugin;
 mod rest;
 mod task;
+pub mod telemetry;
 mod version;
 mod worker;

@@ -77,19 +77,8 @@ impl ConfigBody {
         Ok(config)
     }
 
-    /// The configuration of the connector `name`, with the name filled in.
-    pub(super) fn of_connector(mut self, name: &str) -> Result<RawConfig, ApiError> {
-        match self.values.get("name") {
-            Some(configured) if configured != name => {
-                return Err(ApiError::bad_request(format!(
-                    "Connector name configuration ({configured}) doesn't match connector name in the URL ({name})"
-                )));
-            }
-            Some(_) => {}
-            None => {
-                self.values.insert("name".to_owned(), name.to_owned());
-            }
-        }
+    /// The configuration of a connector, in which no value may be null.
+    pub(super) fn of_connector(self) -> Result<RawConfig, ApiError> {
         let nulls = self.nulls.into_iter().map(|key| Problem::without_value(key, NULL_VALUE)).collect();
         Problems(nulls).or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
     }
@@ -181,7 +170,7 @@ mod tests {
     fn nulls_are_told_with_their_keys() {
         let config = ConfigBody::decode(br#"{"a": null, "b": "x", "c": null}"#).unwrap();
         assert_eq!(config.nulls, ["a", "c"]);
-        let error = message(config.of_connector("n").unwrap_err());
+        let error = message(config.of_connector().unwrap_err());
         assert!(
             error.contains("400") && error.contains("a: Null value") && error.contains("c: Null value"),
             "{error}"
@@ -202,15 +191,6 @@ mod tests {
             let error = message(ConfigBody::decode(body).unwrap_err());
             assert!(error.contains("500") && error.contains("line 1"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_name_is_filled_in_and_must_not_differ() {
-        let config = ConfigBody::decode(b"{}").unwrap().of_connector("n").unwrap();
-        assert_eq!(config.get("name").map(String::as_str), Some("n"));
-        let error = ConfigBody::decode(br#"{"name": "a"}"#).unwrap().of_connector("b").unwrap_err();
-        let expected = "Connector name configuration (a) doesn't match connector name in the URL (b)";
-        assert_eq!(error, ApiError::bad_request(expected));
     }
 
     #[test]

@@ -70,7 +70,7 @@ async fn create(
     JsonBytes(body): JsonBytes,
 ) -> Answer<Response> {
     let request = CreateRequest::decode(&body)?;
-    let config = request.config.of_connector(&request.name)?;
+    let config = request.config.of_connector()?;
     let location = location(&worker, &headers, &request.name);
     let (name, target) = (request.name, request.target);
     let info = carry_out(async move { worker.create(name, config, target).await }).await?;
@@ -91,11 +91,11 @@ async fn put_config(
     headers: HeaderMap,
     JsonBytes(body): JsonBytes,
 ) -> Answer<Response> {
-    let config = ConfigBody::decode(&body)?.of_connector(&name)?;
+    let config = ConfigBody::decode(&body)?.of_connector()?;
     let location = location(&worker, &headers, &name);
     let (created, info) = carry_out(async move { worker.put_config(name, config).await }).await?;
     let body = Json(info_json(&info));
-    Ok(if created.0 {
+    Ok(if created {
         (StatusCode::CREATED, [(header::LOCATION, location)], body).into_response()
     } else {
         body.into_response()

@@ -10,7 +10,7 @@ use super::body::{ConfigBody, JsonBytes, NULL_VALUE};
 use super::error::{ApiError, carry_out};
 use super::path::Name;
 use super::status;
-use crate::config::definition::{ConfigKey, KeyReport};
+use crate::config::{ConfigKey, KeyReport};
 use crate::plugin::Kind;
 use crate::worker::Worker;
 use crate::worker::api::PluginInfo;
@@ -49,12 +49,12 @@ async fn validate(
     JsonBytes(body): JsonBytes,
 ) -> Result<Json<Value>, ApiError> {
     let body = ConfigBody::decode(&body)?;
-    if let Some(included) = body.values.get("connector.class") {
-        if !short(included).ends_with(short(&class)) {
-            return Err(ApiError::bad_request(format!(
-                "Included connector type {included} does not match request type {class}"
-            )));
-        }
+    if let Some(included) = body.values.get("connector.class")
+        && !short(included).ends_with(short(&class))
+    {
+        return Err(ApiError::bad_request(format!(
+            "Included connector type {included} does not match request type {class}"
+        )));
     }
     let mut report = carry_out(async move { worker.validate(&class, body.values).await }).await?;
     for key in body.nulls {

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use super::error::ApiError;
 use super::{connectors, plugins};
+use crate::version::{COMMIT, VERSION};
 use crate::worker::Worker;
 
 /// The largest body that is read. A configuration that lists ten thousand topics fits.
@@ -127,8 +128,7 @@ fn app(worker: Worker) -> Router {
 }
 
 async fn root(State(worker): State<Worker>) -> Json<Value> {
-    let (version, commit, cluster) = worker.version_info();
-    Json(json!({ "version": version, "commit": commit, "kafka_cluster_id": cluster }))
+    Json(json!({ "version": VERSION, "commit": COMMIT, "kafka_cluster_id": worker.kafka_cluster_id() }))
 }
 
 /// The server only runs while a worker does, so an answer at all is the good one.
