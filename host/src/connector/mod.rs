@@ -1,1 +1,96 @@
-//! .
+//! One connector: a named configuration, the plugin it uses, and the tasks that run it.
+//!
+//! A connector is an actor: one tokio task that owns all of this and takes [`Command`]s, one at a time, so that
+//! a stop never races a restart. It plans (asks the plugin for task configurations, on an instance that is
+//! thrown away), starts tasks, passes orders to them and replaces their plugin one task after the other. What
+//! it shows ([`Shown`]) is read without asking it, so that a connector that is busy still answers.
+
+pub(crate) mod lifecycle;
+mod parts;
+mod plan;
+mod shown;
+pub(crate) mod status;
+mod supervisor;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::lifecycle::Target;
+pub(crate) use self::shown::{Shown, TaskView};
+use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::kafka::{Producers, ClientSettings};
+use crate::offsets::OffsetStore;
+use crate::plugin::{Plugin, Registry};
+
+pub(crate) use self::plan::validate;
+
+/// What all connectors of a worker share.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) config: WorkerConfig,
+    pub(crate) registry: Registry,
+    pub(crate) producers: Producers,
+    pub(crate) offsets: OffsetStore,
+    /// The runtime that guests run on.
+    pub(crate) guests: tokio::runtime::Handle,
+    pub(crate) prefetch: crate::kafka::PrefetchBudget,
+    pub(crate) admin: ClientSettings,
+    /// Tells this worker's static members from those of another with the same connectors.
+    pub(crate) identity: String,
+}
+
+/// Which parts of a connector to restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Restart {
+    pub(crate) include_tasks: bool,
+    pub(crate) only_failed: bool,
+}
+
+/// What may be asked of a connector. Each is answered when it is done.
+#[derive(Debug)]
+pub(crate) enum Command {
+    SetTarget(Target, oneshot::Sender<()>),
+    Configure(Box<ConnectorConfig>, oneshot::Sender<()>),
+    /// The plugin of its class has a new version.
+    Swap(Arc<Plugin>),
+    /// A new version of its plugin could not be loaded.
+    PluginProblem(String),
+    Restart(Restart, oneshot::Sender<()>),
+    RestartTask(u32, oneshot::Sender<bool>),
+    Shutdown(Duration, oneshot::Sender<()>),
+}
+
+/// A worker's link to one connector.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector {
+    pub(crate) shown: Arc<Shown>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Connector {
+    /// Starts the actor.
+    pub(crate) fn start(services: Arc<Services>, config: ConnectorConfig, target: Target) -> Self {
+        let (commands, inbox) = mpsc::channel(16);
+        let shown = Arc::new(Shown::new(&config));
+        let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone());
+        // Ends by itself when the last sender of commands is gone.
+        drop(tokio::spawn(supervisor.run(inbox)));
+        Self { shown, commands }
+    }
+
+    /// Sends a command and waits until it is done; `None` when the connector has ended.
+    pub(crate) async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Sends a command that has no answer.
+    pub(crate) async fn tell(&self, command: Command) {
+        // A connector that has ended needs to be told nothing.
+        let _ = self.commands.send(command).await;
+    }
+}

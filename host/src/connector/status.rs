@@ -12,6 +12,8 @@ pub(crate) struct ConnectorStatus {
     /// `None` while the plugin of its class is not known.
     pub(crate) kind: Option<Kind>,
     pub(crate) code: Option<CodeVersion>,
+    /// Why a newer version of the plugin could not be taken.
+    pub(crate) plugin_problem: Option<String>,
     /// In the order of their numbers.
     pub(crate) tasks: Vec<TaskStatus>,
 }

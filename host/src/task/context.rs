@@ -103,7 +103,7 @@ impl Context {
         if order.duty == Duty::Pause { Next::Pause } else { Next::Run }
     }
 
-    /// Waits for a newer order. When the connector is gone there is only one left: stop.
+    /// Waits for a newer order.
     pub(crate) async fn changed(&mut self) {
         changed(&mut self.orders).await;
     }
@@ -210,7 +210,7 @@ impl Context {
     }
 }
 
-/// Waits for a newer order; returns at once and for ever when the connector is gone.
+/// Waits for a newer order; for ever when the connector is gone, which drops the task.
 pub(crate) async fn changed(orders: &mut watch::Receiver<Order>) {
     if orders.changed().await.is_err() {
         std::future::pending::<()>().await;

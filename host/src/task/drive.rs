@@ -141,7 +141,7 @@ async fn failed<B: Body>(body: &mut B, ctx: &mut Context, failure: Failure) -> b
     let mut wait = if failure.can_start_again() { ctx.budget.failed() } else { None };
     if let Err(again) = body.recover(ctx, &failure).await {
         ctx.show_failed(&again);
-        wait = wait.and_then(|_| ctx.budget.failed());
+        wait = wait.filter(|_| again.can_start_again());
     }
     ctx.show_waiting(Some(match wait {
         Some(wait) => format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), ctx.budget.failures()),

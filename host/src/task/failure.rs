@@ -33,12 +33,24 @@ pub(crate) enum Failure {
     /// A converter could not take a record.
     #[error("could not convert the {part} of a record of topic {topic}")]
     Convert { topic: String, part: &'static str, source: ConvertError },
+    /// A record does not fit into a batch.
+    #[error("record {topic}-{partition} at offset {offset} does not fit into a batch")]
+    Write { topic: String, partition: i32, offset: i64, source: transom_batch::WriteError },
     /// Kafka refused a record or a client gave up.
     #[error("{doing}")]
     Kafka { doing: String, source: KafkaError },
     /// Another owner took the task's place in its consumer group.
     #[error("another worker runs this task: its place in group {group} (group.instance.id {instance}) was taken")]
     Fenced { group: String, instance: String },
+    /// Two workers fence each other: one has to give way.
+    #[error("the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector")]
+    FencedForGood,
+    /// The Kafka clients' settings are wrong.
+    #[error("the settings of the Kafka client are wrong:\n{0}")]
+    Clients(crate::config::Problems),
+    /// The operating system gave no thread.
+    #[error("could not start the task's thread")]
+    Thread { source: std::io::Error },
     /// The offsets could not be read or made durable.
     #[error("could not reach the source offsets")]
     Offsets(#[from] StoreError),
@@ -52,7 +64,7 @@ impl Failure {
     pub(crate) fn can_start_again(&self) -> bool {
         match self {
             Self::Call { source: CallError::Guest { code, .. }, .. } => *code != CONFIGURATION,
-            Self::TopicNotGranted { .. } => false,
+            Self::TopicNotGranted { .. } | Self::FencedForGood | Self::Clients(_) => false,
             _ => true,
         }
     }

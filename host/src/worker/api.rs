@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::config::Problems;
+pub(crate) use crate::connector::Restart;
 pub(crate) use crate::connector::lifecycle::Target;
 use crate::plugin::Kind;
 
@@ -30,13 +31,6 @@ pub(crate) struct PluginInfo {
     pub(crate) version: String,
     pub(crate) name: String,
     pub(crate) sha256: String,
-}
-
-/// Which parts of a connector to restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Restart {
-    pub(crate) include_tasks: bool,
-    pub(crate) only_failed: bool,
 }
 
 /// Why a request could not be carried out. Messages are Kafka Connect's where it has one.

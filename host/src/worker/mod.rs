@@ -1,1 +1,272 @@
-//! .
+//! The process: owns the connectors, the services they share, and the watch over the plugins.
+//!
+//! In standalone mode the state that survives is the offsets file and the connectors' files; connectors that
+//! were created by REST live as long as the worker. Requests that change one connector take turns with each
+//! other and with nothing else: a connector that is slow to stop holds up only requests about itself.
+
+pub(crate) mod api;
+mod metrics;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tracing::info;
+
+pub(crate) use self::api::WorkerError;
+use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
+pub(crate) use self::start::{Start, StartError};
+use crate::config::{ConfigKey, ConnectorConfig, Problem, Problems, ValidationReport};
+use crate::connector::status::ConnectorStatus;
+use crate::connector::{Command, Connector, Services, validate};
+use crate::plugin::{Kind, Plugin};
+
+/// A running worker. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    services: Arc<Services>,
+    /// Empty until Kafka has answered.
+    cluster_id: OnceLock<String>,
+    connectors: Mutex<BTreeMap<String, Entry>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    connector: Connector,
+    /// Held by whoever changes this connector.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Worker {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        // A map of handles: a panic elsewhere leaves it whole.
+        self.inner.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&self, name: &str) -> Result<Entry, WorkerError> {
+        self.lock().get(name).cloned().ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))
+    }
+
+    /// The id of the Kafka cluster that the worker is connected to; empty while it never was.
+    pub(crate) fn kafka_cluster_id(&self) -> &str {
+        self.inner.cluster_id.get().map_or("", String::as_str)
+    }
+
+    /// `host:port` under which this worker is reached: the `worker_id` of every status.
+    pub(crate) fn advertised(&self) -> &str {
+        &self.inner.services.config.advertised
+    }
+
+    /// The names of all connectors.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) fn info(&self, name: &str) -> Result<ConnectorInfo, WorkerError> {
+        let shown = self.entry(name)?.connector.shown;
+        let tasks = shown.status().tasks.iter().map(|task| task.id).collect();
+        Ok(ConnectorInfo { name: name.to_owned(), config: shown.config(), tasks, kind: shown.kind() })
+    }
+
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) fn status(&self, name: &str) -> Result<ConnectorStatus, WorkerError> {
+        let unknown = |_| WorkerError::NotFound(format!("No status found for connector {name}"));
+        Ok(self.entry(name).map_err(unknown)?.connector.shown.status())
+    }
+
+    /// What the plugin returned for each task.
+    ///
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) fn task_configs(&self, name: &str) -> Result<Vec<RawConfig>, WorkerError> {
+        Ok(self.entry(name)?.connector.shown.tasks().into_iter().map(|task| task.config).collect())
+    }
+
+    /// # Errors
+    /// It exists, or its configuration is wrong.
+    pub(crate) async fn create(
+        &self,
+        name: String,
+        config: RawConfig,
+        target: Target,
+    ) -> Result<ConnectorInfo, WorkerError> {
+        let config = self.checked(&name, config).await?;
+        {
+            let mut connectors = self.lock();
+            if connectors.contains_key(&name) {
+                return Err(WorkerError::Conflict(format!("Connector {name} already exists")));
+            }
+            let connector = Connector::start(self.inner.services.clone(), config, target);
+            let _ = connectors.insert(name.clone(), Entry { connector, turn: Arc::default() });
+        }
+        info!(connector = name, "connector created");
+        self.info(&name)
+    }
+
+    /// Replaces the configuration, or creates the connector. True: created.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    pub(crate) async fn put_config(
+        &self,
+        name: String,
+        config: RawConfig,
+    ) -> Result<(bool, ConnectorInfo), WorkerError> {
+        let Ok(entry) = self.entry(&name) else {
+            return Ok((true, self.create(name, config, Target::Running).await?));
+        };
+        let config = self.checked(&name, config).await?;
+        let _turn = entry.turn.lock().await;
+        let done = entry.connector.ask(|done| Command::Configure(Box::new(config), done)).await;
+        done.ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))?;
+        info!(connector = name, "configuration replaced");
+        Ok((false, self.info(&name)?))
+    }
+
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), WorkerError> {
+        let entry = self.entry(name)?;
+        let _turn = entry.turn.lock().await;
+        let limit = self.inner.services.config.shutdown_timeout;
+        let _ = entry.connector.ask(|done| Command::Shutdown(limit, done)).await;
+        let _ = self.lock().remove(name);
+        info!(connector = name, "connector deleted");
+        Ok(())
+    }
+
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) async fn set_target(&self, name: &str, target: Target) -> Result<(), WorkerError> {
+        let unknown = |_| WorkerError::NotFound(format!("Unknown connector {name}"));
+        let entry = self.entry(name).map_err(unknown)?;
+        let _turn = entry.turn.lock().await;
+        let _ = entry.connector.ask(|done| Command::SetTarget(target, done)).await;
+        Ok(())
+    }
+
+    /// # Errors
+    /// There is no such connector.
+    pub(crate) async fn restart(&self, name: &str, what: Restart) -> Result<ConnectorStatus, WorkerError> {
+        let unknown = |_| WorkerError::NotFound(format!("Unknown connector: {name}"));
+        let entry = self.entry(name).map_err(unknown)?;
+        let before = entry.connector.shown.status();
+        let _turn = entry.turn.lock().await;
+        let _ = entry.connector.ask(|done| Command::Restart(what, done)).await;
+        Ok(before)
+    }
+
+    /// # Errors
+    /// There is no such connector or task, or it holds no tasks because it is stopped.
+    pub(crate) async fn restart_task(&self, name: &str, task: u32) -> Result<(), WorkerError> {
+        let unknown = |_| WorkerError::NotFound(format!("Unknown connector: {name}"));
+        let entry = self.entry(name).map_err(unknown)?;
+        let _turn = entry.turn.lock().await;
+        match entry.connector.ask(|found| Command::RestartTask(task, found)).await {
+            Some(true) => Ok(()),
+            _ => Err(WorkerError::NotFound(format!("Unknown task: {name}-{task}"))),
+        }
+    }
+
+    /// The newest version of every plugin.
+    pub(crate) fn plugins(&self) -> Vec<PluginInfo> {
+        let list = self.inner.services.registry.list();
+        list.iter().map(|plugin| plugin_info(plugin)).collect()
+    }
+
+    /// The definition of a plugin's own settings, then those of the worker.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
+        let plugin = self.plugin(class)?;
+        let own = plugin.manifest.config.clone();
+        let common = crate::config::common_definitions(plugin.kind);
+        let missing: Vec<_> =
+            common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
+        Ok(own.into_iter().chain(missing).collect())
+    }
+
+    /// Checks a configuration without using it.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) async fn validate(&self, class: &str, config: RawConfig) -> Result<ValidationReport, WorkerError> {
+        let plugin = self.plugin(class)?;
+        let mut report = crate::config::validate_connector(&config, plugin.kind, &plugin.manifest.config);
+        let name = config.get("name").cloned().unwrap_or_default();
+        if let Err(WorkerError::InvalidConfig(problems)) = self.checked(&name, config).await {
+            report.add(problems);
+        }
+        Ok(report)
+    }
+
+    /// Ends every connector in good order, all at once, within the worker's time.
+    pub(crate) async fn shutdown(&self) {
+        let limit = self.inner.services.config.shutdown_timeout;
+        let entries: Vec<Entry> = self.lock().values().cloned().collect();
+        let mut stops = tokio::task::JoinSet::new();
+        for Entry { connector, .. } in entries {
+            let _ = stops.spawn(async move {
+                let _ = connector.ask(|done| Command::Shutdown(limit, done)).await;
+            });
+        }
+        let _ = stops.join_all().await;
+    }
+
+    fn plugin(&self, class: &str) -> Result<Arc<Plugin>, WorkerError> {
+        self.inner.services.registry.find(class).ok_or_else(|| {
+            let known: Vec<_> =
+                self.inner.services.registry.list().iter().map(|p| p.manifest.class.clone()).collect();
+            WorkerError::BadRequest(format!(
+                "Failed to find any class that implements Connector and which name matches {class}, available \
+                 connectors are: {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// A configuration that is right as far as the worker, the definition and the plugin can tell.
+    async fn checked(&self, name: &str, mut raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
+        let given = raw.entry("name".to_owned()).or_insert_with(|| name.to_owned());
+        if given != name {
+            return Err(WorkerError::BadRequest(format!(
+                "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
+            )));
+        }
+        let Some(class) = raw.get("connector.class").cloned() else {
+            return Err(WorkerError::InvalidConfig(Problems(vec![Problem::without_value(
+                "connector.class",
+                "Missing required configuration \"connector.class\" which has no default value.",
+            )])));
+        };
+        let plugin = self.plugin(&class)?;
+        if plugin.kind == Kind::Transform {
+            return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
+        }
+        let services = &self.inner.services;
+        let config = ConnectorConfig::parse(raw, plugin.kind, &plugin.manifest.config, &services.config)
+            .map_err(WorkerError::InvalidConfig)?;
+        services.check_clients(&config, plugin.kind).map_err(WorkerError::InvalidConfig)?;
+        validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
+        Ok(config)
+    }
+}
+
+fn plugin_info(plugin: &Plugin) -> PluginInfo {
+    PluginInfo {
+        class: plugin.manifest.class.clone(),
+        kind: plugin.kind,
+        version: plugin.version.clone(),
+        name: plugin.name.clone(),
+        sha256: plugin.sha256.clone(),
+    }
+}

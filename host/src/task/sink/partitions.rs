@@ -1,6 +1,6 @@
 //! The partitions a sink task owns and how far each has come: a pure type, no client, no guest.
 //!
-//! For each partition it knows what was put (the guest has taken it) and what is committed (Kafka knows that
+//! For each partition it knows what was taken from the consumer's queue, what was put (the guest has it) and what is committed (Kafka knows that
 //! it is durable). What may be committed is only ever what the guest's `pre-commit` answered, of partitions
 //! that are owned, and never beyond what was put (invariant 1), never backwards (invariant 2).
 
@@ -19,6 +19,8 @@ pub(crate) struct Tp {
 /// How far one partition has come. Offsets are those of the next record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Progress {
+    /// After the last record that left the consumer's queue, put or not.
+    taken: Option<i64>,
     /// After the last record put; `None` until the first one.
     put: Option<i64>,
     /// As Kafka knows it; `None`: nothing was ever committed.
@@ -65,6 +67,11 @@ impl Partitions {
         self.owned.contains_key(tp)
     }
 
+    /// What Kafka knows of it.
+    pub(crate) fn committed_of(&self, tp: &Tp) -> Option<i64> {
+        self.owned.get(tp).and_then(|progress| progress.committed)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.owned.len()
     }
@@ -88,18 +95,26 @@ impl Partitions {
         }
     }
 
-    /// Records `first..next` were put.
-    pub(crate) fn put(&mut self, tp: &Tp, first: i64, next: i64) {
+    /// Records `first..next` left the consumer's queue.
+    pub(crate) fn taken(&mut self, tp: &Tp, first: i64, next: i64) {
+        if let Some(progress) = self.owned.get_mut(tp) {
+            progress.taken = Some(next);
+            progress.first = progress.first.or(Some(first));
+        }
+    }
+
+    /// All that was taken up to `next` was put.
+    pub(crate) fn put(&mut self, tp: &Tp, next: i64) {
         if let Some(progress) = self.owned.get_mut(tp) {
             progress.put = Some(next);
-            progress.first = progress.first.or(Some(first));
         }
     }
 
     /// Reading goes on elsewhere: what was put before says nothing about what may be committed.
     pub(crate) fn sought(&mut self, tp: &Tp, offset: i64) {
         if let Some(progress) = self.owned.get_mut(tp) {
-            progress.put = Some(offset);
+            progress.taken = Some(offset);
+            progress.put = None;
             progress.sent = None;
             progress.first = progress.first.or(Some(offset));
         }
@@ -154,8 +169,8 @@ impl Partitions {
         let mut seeks = Vec::new();
         for (tp, progress) in &mut self.owned {
             let back = progress.committed.or(progress.first);
-            if let (Some(back), Some(put)) = (back, progress.put)
-                && back < put
+            if let (Some(back), Some(taken)) = (back, progress.taken)
+                && back < taken
             {
                 seeks.push(At { tp: tp.clone(), offset: back });
             }
@@ -217,7 +232,8 @@ mod tests {
     #[test]
     fn only_what_was_put_is_offered_and_only_once_committed() {
         let mut owned = owning(&[0, 1]);
-        owned.put(&tp(0), 5, 9);
+        owned.taken(&tp(0), 5, 9);
+        owned.put(&tp(0), 9);
         assert_eq!(owned.to_commit(owned.all()), [at(0, 9)]);
         assert_eq!(owned.accept(vec![at(0, 9)]).0, [at(0, 9)]);
         assert!(!owned.dirty());
@@ -228,7 +244,7 @@ mod tests {
     #[test]
     fn nothing_beyond_what_was_put_and_nothing_foreign_is_committed() {
         let mut owned = owning(&[0]);
-        owned.put(&tp(0), 0, 4);
+        owned.put(&tp(0), 4);
         let (accepted, refused) = owned.accept(vec![at(0, 5), at(1, 1)]);
         assert!(accepted.is_empty());
         assert_eq!(refused.len(), 2);
@@ -237,7 +253,7 @@ mod tests {
     #[test]
     fn a_commit_never_goes_backwards() {
         let mut owned = owning(&[0]);
-        owned.put(&tp(0), 0, 10);
+        owned.put(&tp(0), 10);
         assert_eq!(owned.accept(vec![at(0, 8)]).0.len(), 1);
         assert_eq!(owned.accept(vec![at(0, 7)]).0.len(), 0);
     }
@@ -245,7 +261,7 @@ mod tests {
     #[test]
     fn a_failed_commit_is_sent_again() {
         let mut owned = owning(&[0]);
-        owned.put(&tp(0), 0, 10);
+        owned.put(&tp(0), 10);
         let _ = owned.accept(vec![at(0, 10)]);
         owned.commit_failed(&tp(0));
         assert!(owned.dirty());
@@ -255,10 +271,11 @@ mod tests {
     #[test]
     fn a_new_instance_goes_back_to_what_is_committed() {
         let mut owned = owning(&[0, 1, 2]);
-        owned.put(&tp(0), 3, 10);
+        owned.taken(&tp(0), 3, 10);
+        owned.put(&tp(0), 10);
         let _ = owned.accept(vec![at(0, 7)]);
         owned.committed(&tp(0), 7);
-        owned.put(&tp(1), 3, 10);
+        owned.taken(&tp(1), 3, 10);
         assert_eq!(owned.rewind(), [at(0, 7), at(1, 3)]);
         assert!(owned.rewind().is_empty(), "it has been done");
     }
@@ -266,7 +283,8 @@ mod tests {
     #[test]
     fn what_is_fully_committed_needs_no_rewind() {
         let mut owned = owning(&[0]);
-        owned.put(&tp(0), 3, 10);
+        owned.taken(&tp(0), 3, 10);
+        owned.put(&tp(0), 10);
         let _ = owned.accept(vec![at(0, 10)]);
         owned.committed(&tp(0), 10);
         assert!(owned.rewind().is_empty());

@@ -1,0 +1,69 @@
+//! What a task is made of, from what the worker and the connector's configuration say.
+
+use std::sync::Arc;
+
+use super::Services;
+use crate::config::{ConnectorConfig, Problems};
+use crate::kafka::{ClientKind, ClientSettings, Subscription};
+use crate::plugin::{Kind, Sandbox};
+use crate::task::failure::Failure;
+use crate::task::sink::{Members, SinkParts};
+use crate::task::source::SourceParts;
+
+impl Services {
+    /// Whether the connector's clients can be configured as it wishes.
+    pub(crate) fn check_clients(&self, config: &ConnectorConfig, kind: Kind) -> Result<(), Problems> {
+        let client = match kind {
+            Kind::Source => ClientKind::Producer,
+            _ => ClientKind::Consumer,
+        };
+        self.client(config, client).map(drop)
+    }
+
+    fn client(&self, config: &ConnectorConfig, kind: ClientKind) -> Result<ClientSettings, Problems> {
+        self.config.connector_client(kind, config)
+    }
+
+    pub(super) fn source_parts(
+        self: &Arc<Self>,
+        config: &ConnectorConfig,
+        sandbox: Sandbox,
+    ) -> Result<SourceParts, Failure> {
+        Ok(SourceParts {
+            producers: self.producers.clone(),
+            settings: self.client(config, ClientKind::Producer).map_err(Failure::Clients)?,
+            store: self.offsets.clone(),
+            converters: config.converters.clone(),
+            sandbox,
+            in_flight: self.config.in_flight_bytes,
+        })
+    }
+
+    pub(super) fn sink_parts(
+        self: &Arc<Self>,
+        config: &ConnectorConfig,
+        sandbox: Sandbox,
+        task: u32,
+    ) -> Result<SinkParts, Failure> {
+        let subscription = match &config.topics_regex {
+            Some(pattern) => Subscription::Pattern(pattern.clone()),
+            None => Subscription::Topics(config.topics.clone()),
+        };
+        let members = Members {
+            admin: self.admin.clone(),
+            connector: config.name.clone(),
+            task,
+            tasks_max: config.tasks_max,
+            worker: self.config.static_membership.then(|| self.identity.clone()),
+        };
+        Ok(SinkParts {
+            settings: self.client(config, ClientKind::Consumer).map_err(Failure::Clients)?,
+            subscription,
+            members,
+            prefetch: self.prefetch.share(),
+            converters: config.converters.clone(),
+            sandbox,
+            commit_interval: self.config.offset_flush_interval,
+        })
+    }
+}

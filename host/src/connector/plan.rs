@@ -1,0 +1,125 @@
+//! Asking a plugin what only it knows: whether a configuration is right, and how the work is shared out.
+//!
+//! Both happen on an instance that is thrown away, under the limits of every guest, on the guests' runtime.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::Services;
+use crate::config::{ConnectorConfig, Problem, Problems};
+use crate::plugin::{CallError, ConnectorInstance, Environment, Plugin};
+use crate::task::failure::Failure;
+
+/// The configurations of a connector's tasks.
+pub(super) type TaskConfigs = Vec<BTreeMap<String, String>>;
+
+/// Asks the plugin for the configurations of its tasks.
+pub(super) async fn task_configs(
+    services: &Arc<Services>,
+    config: &ConnectorConfig,
+    plugin: &Arc<Plugin>,
+) -> Result<TaskConfigs, Failure> {
+    let json = json(&config.raw);
+    let max = config.tasks_max;
+    let environment = environment(services, &config.name, plugin);
+    let plugin = plugin.clone();
+    on_guests(services, async move {
+        let mut instance = connector(&plugin, environment, "start").await?;
+        instance.start(&json).await.map_err(|source| Failure::Call { call: "start", source })?;
+        let configs =
+            instance.task_configs(max).await.map_err(|source| Failure::Call { call: "task-configs", source })?;
+        // The instance goes; an error on its way out changes nothing that was planned.
+        let _ = instance.stop().await;
+        configs.into_iter().map(|text| parse(&text)).collect()
+    })
+    .await
+}
+
+/// Asks the plugin whether a configuration is right.
+///
+/// # Errors
+/// All that it finds wrong, or that it could not say.
+pub(crate) async fn validate(
+    services: &Arc<Services>,
+    config: &ConnectorConfig,
+    plugin: &Arc<Plugin>,
+) -> Result<(), Problems> {
+    let json = json(&config.raw);
+    let environment = environment(services, &config.name, plugin);
+    let asked = plugin.clone();
+    let answer = on_guests(services, async move {
+        let mut instance = connector(&asked, environment, "validate").await?;
+        instance.validate(&json).await.map_err(|source| Failure::Call { call: "validate", source })
+    })
+    .await;
+    let class = config.raw.get("connector.class").cloned().unwrap_or_default();
+    let answer = match answer {
+        Ok(answer) if answer.is_empty() => return Ok(()),
+        Ok(answer) => answer,
+        Err(failure) => return Err(Problems(vec![Problem::new("connector.class", class, failure.trace())])),
+    };
+    let mut problems = Problems::default();
+    match serde_json::from_str::<Answer>(&answer) {
+        Ok(answer) => {
+            for (key, messages) in answer.errors {
+                for message in messages {
+                    problems.push(Problem { value: config.raw.get(&key).cloned(), key: key.clone(), message });
+                }
+            }
+        }
+        Err(error) => problems.push(Problem::new(
+            "connector.class",
+            class,
+            format!("the plugin's `validate` returned something else than its interface says: {error}"),
+        )),
+    }
+    problems.or(())
+}
+
+/// What `connector.validate` answers.
+#[derive(serde::Deserialize)]
+struct Answer {
+    #[serde(default)]
+    errors: BTreeMap<String, Vec<String>>,
+}
+
+fn environment(services: &Services, connector: &str, plugin: &Plugin) -> Environment {
+    Environment {
+        connector: connector.to_owned(),
+        task: None,
+        sandbox: services.config.sandbox(&plugin.name),
+        should_stop: Arc::new(AtomicBool::new(false)),
+        offsets: Some(Arc::new(services.offsets.reader(connector))),
+    }
+}
+
+async fn connector(
+    plugin: &Arc<Plugin>,
+    environment: Environment,
+    call: &'static str,
+) -> Result<ConnectorInstance, Failure> {
+    plugin.connector(environment).await.map_err(|source: CallError| Failure::Call { call, source })
+}
+
+async fn on_guests<T: Send + 'static>(
+    services: &Services,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    match services.guests.spawn(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn json(config: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(config).expect("a map of strings is JSON")
+}
+
+fn parse(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure::Answer {
+        call: "task-configs",
+        problem: format!("something else than a JSON object of strings ({error})"),
+        text: text.to_owned(),
+    })
+}

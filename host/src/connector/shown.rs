@@ -1,0 +1,110 @@
+//! What a connector shows of itself: read by REST and metrics, written by its actor.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
+use crate::config::ConnectorConfig;
+use crate::plugin::Kind;
+use crate::task::metrics::TaskMetrics;
+
+/// A task as others see it.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskView {
+    pub(crate) status: watch::Receiver<TaskStatus>,
+    pub(crate) metrics: Arc<TaskMetrics>,
+    /// What the plugin returned for this task.
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: BTreeMap<String, String>,
+    state: State,
+    trace: Option<String>,
+    kind: Option<Kind>,
+    code: Option<CodeVersion>,
+    plugin_problem: Option<String>,
+    tasks: Vec<TaskView>,
+}
+
+/// The latest of everything.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    name: String,
+    inner: Mutex<Inner>,
+}
+
+impl Shown {
+    pub(crate) fn new(config: &ConnectorConfig) -> Self {
+        Self {
+            name: config.name.clone(),
+            inner: Mutex::new(Inner {
+                config: config.raw.clone(),
+                state: State::Unassigned,
+                trace: None,
+                kind: None,
+                code: None,
+                plugin_problem: None,
+                tasks: Vec::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Plain values that are replaced whole: a panic elsewhere leaves nothing half-written.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn config(&self) -> BTreeMap<String, String> {
+        self.lock().config.clone()
+    }
+
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.lock().kind
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<TaskView> {
+        self.lock().tasks.clone()
+    }
+
+    pub(crate) fn status(&self) -> ConnectorStatus {
+        let inner = self.lock();
+        ConnectorStatus {
+            name: self.name.clone(),
+            state: inner.state,
+            trace: inner.trace.clone(),
+            kind: inner.kind,
+            code: inner.code.clone(),
+            plugin_problem: inner.plugin_problem.clone(),
+            tasks: inner.tasks.iter().map(|task| task.status.borrow().clone()).collect(),
+        }
+    }
+
+    pub(super) fn set_config(&self, config: BTreeMap<String, String>) {
+        self.lock().config = config;
+    }
+
+    pub(super) fn set_state(&self, state: State, trace: Option<String>) {
+        let mut inner = self.lock();
+        inner.state = state;
+        inner.trace = trace;
+    }
+
+    pub(super) fn set_code(&self, kind: Kind, code: CodeVersion) {
+        let mut inner = self.lock();
+        inner.kind = Some(kind);
+        inner.code = Some(code);
+        inner.plugin_problem = None;
+    }
+
+    pub(super) fn set_plugin_problem(&self, problem: String) {
+        self.lock().plugin_problem = Some(problem);
+    }
+
+    pub(super) fn set_tasks(&self, tasks: Vec<TaskView>) {
+        self.lock().tasks = tasks;
+    }
+}

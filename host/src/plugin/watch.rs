@@ -1,0 +1,136 @@
+//! Follows the plugin folders: a thread that looks whenever the system says that something happened, and
+//! every two seconds anyway, because some file systems say nothing.
+//!
+//! A look is a listing. A file whose stamp (inode, size, time) is new is loaded once the stamp has stayed
+//! the same for 200 ms; that a file copied slowly enough to look finished is really whole shows when it
+//! is compiled and asked what it is: half a component is none. A file that failed is not tried again
+//! until its stamp changes. Loading happens on this thread, one file after the other: the compiler is
+//! one at a time as well.
+
+use super::registry::Shared;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a file must stay as it is before it is taken.
+const STABLE: Duration = Duration::from_millis(200);
+/// The time between two looks while a file is not yet stable.
+const SOON: Duration = Duration::from_millis(50);
+/// The time between two looks when nothing is known to happen.
+const ANYWAY: Duration = Duration::from_secs(2);
+
+/// What changes when a file does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(Self { inode: meta.ino(), size: meta.len(), modified: meta.modified().ok() })
+    }
+}
+
+/// The files that may be plugins, by name. Hidden ones are not: that is how others write temporary files.
+pub(crate) fn files(folders: &[PathBuf]) -> Vec<(PathBuf, Stamp)> {
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let candidate = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.ends_with(".wasm") && !name.starts_with('.')
+    };
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(candidate)
+        .filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp)))
+        .collect();
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    files
+}
+
+/// Starts to follow the folders of the registry, until it is gone.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn watch(shared: &Arc<Shared>) -> io::Result<()> {
+    let (wake, woken) = sync_channel(1);
+    let watcher = notice(shared.folders(), wake.clone());
+    let shared = Arc::downgrade(shared);
+    let follow = move || {
+        // Both live as long as the thread: the watcher to wake it, the sender so that without a watcher
+        // the channel is not closed.
+        let _alive = (watcher, wake);
+        follow(&shared, &woken);
+    };
+    thread::Builder::new().name("plugin-watch".to_owned()).spawn(follow)?;
+    Ok(())
+}
+
+/// Has the system wake us when something happens in the folders; `None`: it does not, looking must do.
+fn notice(folders: &[PathBuf], wake: SyncSender<()>) -> Option<RecommendedWatcher> {
+    // What happened is of no interest: the look finds out. One wake-up that waits is enough.
+    let woken = move |_| {
+        let _ = wake.try_send(());
+    };
+    let watcher = notify::recommended_watcher(woken).and_then(|mut watcher| {
+        folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))?;
+        Ok(watcher)
+    });
+    watcher
+        .inspect_err(
+            |error| tracing::warn!(%error, "plugin folders are looked at every {} s", ANYWAY.as_secs()),
+        )
+        .ok()
+}
+
+fn follow(shared: &Weak<Shared>, woken: &Receiver<()>) {
+    // What was there at start is not being written: it is taken without waiting.
+    let mut unstable = HashMap::new();
+    let mut first = true;
+    loop {
+        let Some(shared) = shared.upgrade() else { return };
+        look(&shared, &mut unstable, first);
+        if first {
+            shared.settle();
+            first = false;
+        }
+        drop(shared);
+        let pause = if unstable.is_empty() { ANYWAY } else { SOON };
+        if let Err(RecvTimeoutError::Disconnected) = woken.recv_timeout(pause) {
+            return;
+        }
+    }
+}
+
+/// One look: takes what is new and stable, remembers what is new and not yet stable.
+fn look(shared: &Shared, unstable: &mut HashMap<PathBuf, (Stamp, Instant)>, take_all: bool) {
+    let files = files(shared.folders());
+    let paths: Vec<_> = files.iter().map(|(path, _)| path.clone()).collect();
+    shared.keep_only(&paths);
+    unstable.retain(|path, _| paths.contains(path));
+    for (path, stamp) in files {
+        if shared.knows(&path, &stamp) {
+            unstable.remove(&path);
+            continue;
+        }
+        let now = Instant::now();
+        let since = match unstable.get(&path) {
+            Some((before, since)) if *before == stamp => *since,
+            _ => now,
+        };
+        if take_all || now.duration_since(since) >= STABLE {
+            unstable.remove(&path);
+            shared.take(&path, stamp);
+        } else {
+            unstable.insert(path, (stamp, since));
+        }
+    }
+}

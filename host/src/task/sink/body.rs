@@ -1,0 +1,188 @@
+//! A sink on the one path: what opening, settling and recovering mean for it.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::partitions::{Partitions, Tp};
+use super::{Sink, consumer_failed};
+use crate::kafka::Consumer;
+use crate::plugin::{Environment, Plugin, SinkInstance};
+use crate::task::context::{Context, Next};
+use crate::task::drive::{Body, End, Reason};
+use crate::task::failure::{Failure, chain};
+
+/// Fenced twice within this time: somebody else runs this task too, and giving way is the only end to it.
+const FENCED_AGAIN: Duration = Duration::from_secs(60);
+
+impl Sink {
+    /// The consumer, made if there is none: it outlives instances, and dies only with its own errors.
+    async fn ensure_consumer(&mut self) -> Result<(), Failure> {
+        if self.consumer.is_none() {
+            let failed = |doing: &str, source| Failure::Kafka { doing: doing.to_owned(), source };
+            let subscription = &self.parts.subscription;
+            self.membership = self
+                .parts
+                .members
+                .membership(subscription)
+                .await
+                .map_err(|source| failed("could not ask Kafka for the topics", source))?;
+            let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());
+            let consumer =
+                Consumer::subscribe(settings, subscription.clone(), self.membership.clone(), prefetch)
+                    .map_err(|source| failed("could not make a consumer", source))?;
+            self.consumer = Some(consumer);
+            self.partitions = Partitions::default();
+            self.commits_under_way = 0;
+        }
+        Ok(())
+    }
+
+    /// Brings a fresh instance to where the last one had committed.
+    async fn hand_over(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
+        if self.partitions.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<Tp> = self.partitions.all().cloned().collect();
+        // The old instance's wishes are gone with it.
+        let plain: Vec<_> = all.iter().cloned().map(Into::into).collect();
+        self.consumer().resume(&plain).map_err(consumer_failed)?;
+        self.rewind(ctx).await?;
+        let json = self.partitions.assignment(all.iter());
+        self.beside(ctx, "assign", instance.assign(&json)).await?;
+        let seeks = instance.take_seeks();
+        self.seek(ctx, seeks).await?;
+        self.requests(ctx, instance).await
+    }
+
+    fn tell(ctx: &Context, what: &str, failure: &Failure) {
+        warn!(connector = ctx.identity.connector, task = ctx.identity.task, "{what}: {}", chain(failure));
+    }
+}
+
+impl Body for Sink {
+    type Instance = SinkInstance;
+
+    async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
+        self.ensure_consumer().await?;
+        let config = ctx.instance_config();
+        let environment = Environment {
+            connector: ctx.identity.connector.clone(),
+            task: Some(ctx.identity.task),
+            sandbox: self.parts.sandbox.clone(),
+            should_stop: ctx.should_stop.clone(),
+            offsets: None,
+        };
+        let open = async {
+            let mut instance = plugin.sink(environment).await?;
+            instance.open(&config).await?;
+            Ok(instance)
+        };
+        let mut instance = self.beside(ctx, "open", open).await?;
+        self.commit_requested = false;
+        self.wake = None;
+        self.last_put = Instant::now();
+        self.hand_over(ctx, &mut instance).await?;
+        Ok(instance)
+    }
+
+    async fn pump(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<End, Failure> {
+        loop {
+            match ctx.next() {
+                Next::Stop => return Ok(End::Stop),
+                Next::Swap(plugin) => return Ok(End::Swap(plugin)),
+                Next::Pause => self.pause(ctx, instance).await?,
+                Next::Run if instance.past_watermark() => return Ok(End::Recycle),
+                Next::Run => self.turn(ctx, instance).await?,
+            }
+        }
+    }
+
+    async fn settle(
+        &mut self,
+        ctx: &mut Context,
+        mut instance: SinkInstance,
+        reason: Reason,
+    ) -> Result<(), Failure> {
+        if reason == Reason::Stop {
+            // Nothing more is wanted; what arrives meanwhile would only be read again by the next owner.
+            let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
+            self.consumer().pause(&all).map_err(consumer_failed)?;
+        }
+        ctx.show_waiting(Some("offsets to be committed".into()));
+        let committed = self.commit_now(ctx, &mut instance, reason as u32).await;
+        ctx.show_waiting(None);
+        committed?;
+        let all: Vec<Tp> = self.partitions.all().cloned().collect();
+        if !all.is_empty() {
+            let json = serde_json::to_string(&all).expect("partitions are JSON");
+            // What is durable is committed: errors on the way out lose nothing, so they are only told.
+            if let Err(failure) = self.beside(ctx, "revoke", instance.revoke(&json, false)).await {
+                Self::tell(ctx, "the plugin's `revoke` failed while it was leaving", &failure);
+                return Ok(());
+            }
+        }
+        if let Err(failure) = self.beside(ctx, "close", instance.close()).await {
+            Self::tell(ctx, "the plugin's `close` failed", &failure);
+        }
+        Ok(())
+    }
+
+    async fn recover(&mut self, ctx: &mut Context, failure: &Failure) -> Result<(), Failure> {
+        let _ = self.incoming.take();
+        ctx.metrics.partitions.set(0);
+        match failure {
+            Failure::Fenced { .. } => {
+                let again = self.fenced.is_some_and(|last| last.elapsed() < FENCED_AGAIN);
+                self.fenced = Some(Instant::now());
+                self.drop_consumer().await;
+                if again { Err(Failure::FencedForGood) } else { Ok(()) }
+            }
+            Failure::Kafka { .. } => {
+                self.drop_consumer().await;
+                Ok(())
+            }
+            // The client is sound. Partitions stay; the next instance goes back to what is committed.
+            _ => Ok(()),
+        }
+    }
+
+    async fn idle(&mut self) {
+        if self.consumer.is_none() {
+            return pending().await;
+        }
+        loop {
+            if self.next_event() {
+                if let Err(failure) = self.react_alone().await {
+                    warn!("{}", chain(&failure));
+                    // The next instance gets a new client.
+                    return self.drop_consumer().await;
+                }
+            } else {
+                self.consumer().ready().await;
+                self.consumer().serve();
+            }
+        }
+    }
+
+    async fn release(mut self, ctx: &Context) {
+        if self.consumer.is_some() {
+            ctx.show_waiting(Some("its consumer to leave the group".into()));
+            self.drop_consumer().await;
+        }
+    }
+}
+
+impl Sink {
+    async fn drop_consumer(&mut self) {
+        self.partitions = Partitions::default();
+        self.commits_under_way = 0;
+        self.event = None;
+        if let Some(consumer) = self.consumer.take() {
+            consumer.close().await;
+        }
+    }
+}

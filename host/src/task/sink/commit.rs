@@ -1,0 +1,171 @@
+//! Commits: only what `pre-commit` answered, only what is owned, only what was put.
+//!
+//! The periodic commit is sent and not waited for; its answer comes back through the consumer. A commit before
+//! a revoke, a stop or a swap is waited for, while events are served: waiting without serving them stalls the
+//! whole group, because the commit waits for a rebalance that waits for this member.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::partitions::{At, Tp};
+use super::{Sink, consumer_failed};
+use crate::plugin::SinkInstance;
+use crate::task::context::Context;
+use crate::task::failure::Failure;
+
+/// Reasons of `pre-commit` (`wit/sink.wit`).
+pub(super) const INTERVAL: u32 = 1;
+pub(super) const REQUESTED: u32 = 2;
+pub(super) const REVOKE: u32 = 3;
+
+/// A commit that is waited for takes at most this long, or its records come again.
+const COMMIT_LIMIT: Duration = Duration::from_secs(5);
+
+impl Sink {
+    /// The commit that is due, by time or by wish.
+    pub(super) async fn commit_due(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+    ) -> Result<(), Failure> {
+        let reason = if self.commit_requested { REQUESTED } else { INTERVAL };
+        self.commit_requested = false;
+        self.next_commit = Instant::now() + self.parts.commit_interval;
+        let all: Vec<Tp> = self.partitions.all().cloned().collect();
+        self.pre_commit(ctx, instance, &all, reason).await
+    }
+
+    /// Commits what is durable of all partitions and waits for the answer.
+    pub(super) async fn commit_now(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+        reason: u32,
+    ) -> Result<(), Failure> {
+        let all: Vec<Tp> = self.partitions.all().cloned().collect();
+        self.commit_of(ctx, instance, &all, reason).await
+    }
+
+    /// The same for some partitions.
+    pub(super) async fn commit_of(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+        of: &[Tp],
+        reason: u32,
+    ) -> Result<(), Failure> {
+        self.pre_commit(ctx, instance, of, reason).await?;
+        self.commits_answered(ctx).await
+    }
+
+    /// Asks the guest what is durable and sends the commit (invariant 1).
+    async fn pre_commit(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+        of: &[Tp],
+        reason: u32,
+    ) -> Result<(), Failure> {
+        self.commit_results(ctx);
+        let offered = self.partitions.to_commit(of.iter());
+        if offered.is_empty() {
+            return Ok(());
+        }
+        let json = serde_json::to_string(&offered).expect("offsets are JSON");
+        let answer = self.beside(ctx, "pre-commit", instance.pre_commit(&json, reason)).await?;
+        self.requests(ctx, instance).await?;
+        if answer.is_empty() {
+            return Ok(());
+        }
+        let answer: Vec<At> = serde_json::from_str(&answer).map_err(|error| Failure::Answer {
+            call: "pre-commit",
+            problem: format!("something else than a list of offsets ({error})"),
+            text: answer.clone(),
+        })?;
+        let (accepted, refused) = self.partitions.accept(answer);
+        for refused in refused {
+            warn!(
+                connector = ctx.identity.connector,
+                task = ctx.identity.task,
+                "the plugin's `pre-commit` named offset {} of {}-{}, which is not committed: {}",
+                refused.at.offset,
+                refused.at.tp.topic,
+                refused.at.tp.partition,
+                refused.why
+            );
+        }
+        if !accepted.is_empty() {
+            self.send(accepted)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, offsets: Vec<At>) -> Result<(), Failure> {
+        let offsets: Vec<_> = offsets.into_iter().map(|at| (at.tp.into(), at.offset)).collect();
+        self.consumer().commit(&offsets).map_err(consumer_failed)?;
+        self.commits_under_way += 1;
+        Ok(())
+    }
+
+    /// Takes the answers that have come.
+    pub(super) fn commit_results(&mut self, ctx: &mut Context) {
+        while let Some(result) = self.consumer().take_commit_result() {
+            self.commits_under_way = self.commits_under_way.saturating_sub(1);
+            let mut failed = None;
+            for (tp, offset, error) in result {
+                let tp = Tp::from(tp);
+                match error {
+                    None => self.partitions.committed(&tp, offset),
+                    Some(error) => {
+                        self.partitions.commit_failed(&tp);
+                        failed = Some(error);
+                    }
+                }
+            }
+            match failed {
+                None => {
+                    ctx.metrics.commits.add(1);
+                    ctx.budget.progress();
+                }
+                Some(error) => {
+                    ctx.metrics.commit_failures.add(1);
+                    // While the group settles this is its way of saying "later".
+                    if !error.is_rebalance() {
+                        warn!(
+                            connector = ctx.identity.connector,
+                            task = ctx.identity.task,
+                            "a commit failed and is tried again: {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until no commit is under way, serving events.
+    async fn commits_answered(&mut self, ctx: &mut Context) -> Result<(), Failure> {
+        let until = Instant::now() + COMMIT_LIMIT;
+        while self.commits_under_way > 0 {
+            self.consumer().serve();
+            self.commit_results(ctx);
+            if self.commits_under_way == 0 {
+                break;
+            }
+            tokio::select! {
+                () = self.consumer().ready() => {}
+                () = tokio::time::sleep_until(until) => {
+                    warn!(
+                        connector = ctx.identity.connector,
+                        task = ctx.identity.task,
+                        "a commit was not answered within {} s; its records will come again",
+                        COMMIT_LIMIT.as_secs()
+                    );
+                    self.commits_under_way = 0;
+                }
+            }
+        }
+        Ok(())
+    }
+}

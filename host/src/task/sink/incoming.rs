@@ -1,0 +1,132 @@
+//! From librdkafka's queue to a batch, in one pass: each record's key and value are converted where they lie
+//! and written once, into the buffer that crosses the boundary.
+
+use transom_batch::{Run, TimestampType, Writer};
+
+use super::partitions::Tp;
+use crate::convert::Converters;
+use crate::kafka::{Message, TimestampKind};
+use crate::task::failure::Failure;
+
+/// Collects records for one `put`.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    writer: Writer,
+    converters: Converters,
+    key_scratch: Vec<u8>,
+    value_scratch: Vec<u8>,
+    /// First offset and next offset of each partition in the batch. Small: a batch has few partitions.
+    spans: Vec<Span>,
+    /// Bytes of keys and values.
+    payload: u64,
+    failed: Option<Failure>,
+}
+
+/// What of one partition is in a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) tp: Tp,
+    pub(super) first: i64,
+    pub(super) next: i64,
+}
+
+/// A batch that is ready to be put.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) bytes: Vec<u8>,
+    pub(super) records: u64,
+    pub(super) payload: u64,
+    pub(super) spans: Vec<Span>,
+}
+
+impl Ready {
+    /// A batch of no records: the guest hears from the worker all the same.
+    pub(super) fn empty() -> Self {
+        Self { bytes: Writer::new().finish(), records: 0, payload: 0, spans: Vec::new() }
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(converters: Converters) -> Self {
+        Self {
+            writer: Writer::new(),
+            converters,
+            key_scratch: Vec::new(),
+            value_scratch: Vec::new(),
+            spans: Vec::new(),
+            payload: 0,
+            failed: None,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.writer.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.writer.bytes()
+    }
+
+    /// Adds a record. After one that could not be added the rest is ignored: `take` tells.
+    pub(super) fn push(&mut self, message: &Message<'_>) {
+        if self.failed.is_none()
+            && let Err(failure) = self.try_push(message)
+        {
+            self.failed = Some(failure);
+        }
+    }
+
+    fn try_push(&mut self, message: &Message<'_>) -> Result<(), Failure> {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+        let convert = |part| move |source| Failure::Convert { topic: topic.to_owned(), part, source };
+        let Converters { key, value } = &self.converters;
+        let key = key.deserialize(message.key(), &mut self.key_scratch).map_err(convert("key"))?;
+        let value = value.deserialize(message.value(), &mut self.value_scratch).map_err(convert("value"))?;
+        let write = |source| Failure::Write { topic: topic.to_owned(), partition, offset, source };
+        self.writer
+            .run(&Run {
+                topic,
+                partition: Some(partition),
+                key_format: key.format,
+                value_format: value.format,
+                key_schema: key.schema.as_deref(),
+                value_schema: value.schema.as_deref(),
+                timestamp_type: timestamp_type(message.timestamp_kind()),
+                base_offset: None,
+            })
+            .map_err(write)?;
+        self.writer.push_at(offset, key.data, value.data, message.timestamp()).map_err(write)?;
+        for (name, value) in message.headers() {
+            self.writer.header(name, value).map_err(write)?;
+        }
+        self.payload += [key.data, value.data].into_iter().flatten().map(<[u8]>::len).sum::<usize>() as u64;
+        match self.spans.last_mut() {
+            Some(span) if span.tp.partition == partition && span.tp.topic == topic => span.next = offset + 1,
+            _ => self.spans.push(Span {
+                tp: Tp { topic: topic.to_owned(), partition },
+                first: offset,
+                next: offset + 1,
+            }),
+        }
+        Ok(())
+    }
+
+    /// The batch, or why there is none.
+    pub(super) fn take(&mut self) -> Result<Ready, Failure> {
+        let spans = std::mem::take(&mut self.spans);
+        let (records, payload) = (self.writer.len() as u64, std::mem::take(&mut self.payload));
+        let bytes = self.writer.finish();
+        match self.failed.take() {
+            Some(failure) => Err(failure),
+            None => Ok(Ready { bytes, records, payload, spans }),
+        }
+    }
+}
+
+fn timestamp_type(kind: TimestampKind) -> TimestampType {
+    match kind {
+        TimestampKind::None => TimestampType::None,
+        TimestampKind::Create => TimestampType::Create,
+        TimestampKind::LogAppend => TimestampType::LogAppend,
+    }
+}

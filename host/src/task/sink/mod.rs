@@ -1,0 +1,314 @@
+//! A sink task: consumer queue → converters → batch → guest; and back: pre-commit → commit.
+//!
+//! The loop holds one batch at a time. While the guest is in a call the consumer's queue is served beside it,
+//! so that a slow `put` costs neither the membership nor anybody's rebalance; what the queue says is acted on
+//! when the call has returned, in Kafka Connect's order: pre-commit, commit, revoke, unassign; committed
+//! offsets, assign (seeks become start offsets), assign the consumer.
+
+mod body;
+mod commit;
+mod incoming;
+mod membership;
+mod partitions;
+mod rebalance;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use transom_batch::{Limits, Outcome};
+
+use self::incoming::{Incoming, Ready};
+pub(crate) use self::membership::Members;
+use self::partitions::Partitions;
+use super::context::{Context, Next, changed};
+use super::failure::Failure;
+use super::status::State;
+use crate::convert::Converters;
+use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
+use crate::plugin::{CallError, Sandbox, SinkInstance, SinkRequest};
+
+/// Records of one put at most.
+const MAX_RECORDS: usize = 5_000;
+/// Bytes of keys and values after which nothing is added to a put.
+const MAX_BYTES: usize = 1 << 20;
+/// Records taken from the queue at once: a put is larger than `MAX_BYTES` by so many at most.
+const STEP: usize = 500;
+/// The guest hears from the worker at least this often.
+const IDLE_PUT: Duration = Duration::from_millis(500);
+/// Where a retriable error names no time.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// What `put` may answer at most.
+const OUTCOME: Limits = Limits { bytes: 16 << 20, records: 10 * MAX_RECORDS as u32 };
+
+/// Whether partitions were lost: somebody else may own them already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Nothing,
+    Some,
+}
+
+/// What a sink is made of, but for its context.
+pub(crate) struct SinkParts {
+    pub(crate) settings: ClientSettings,
+    pub(crate) subscription: Subscription,
+    pub(crate) members: Members,
+    /// Bytes the consumer may fetch ahead.
+    pub(crate) prefetch: crate::kafka::PrefetchShare,
+    pub(crate) converters: Converters,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) commit_interval: Duration,
+}
+
+/// The body of a sink task.
+pub(crate) struct Sink {
+    parts: SinkParts,
+    /// `None` before the first open and after the client failed.
+    consumer: Option<Consumer>,
+    /// The consumer's.
+    membership: Membership,
+    partitions: Partitions,
+    incoming: Incoming,
+    /// Commits that were sent and not yet answered.
+    commits_under_way: usize,
+    last_put: Instant,
+    next_commit: Instant,
+    commit_requested: bool,
+    /// The guest asked to hear from the worker by then.
+    wake: Option<Instant>,
+    /// What the client said and has not been acted on.
+    event: Option<Event>,
+    /// When the client was fenced last.
+    fenced: Option<Instant>,
+}
+
+impl Sink {
+    pub(crate) fn new(parts: SinkParts) -> Self {
+        let now = Instant::now();
+        Self {
+            incoming: Incoming::new(parts.converters.clone()),
+            next_commit: now + parts.commit_interval,
+            parts,
+            consumer: None,
+            membership: Membership::default(),
+            partitions: Partitions::default(),
+            commits_under_way: 0,
+            last_put: now,
+            commit_requested: false,
+            wake: None,
+            event: None,
+            fenced: None,
+        }
+    }
+
+    fn has_event(&mut self) -> bool {
+        self.event.is_some() || self.consumer().has_event()
+    }
+
+    fn consumer(&mut self) -> &mut Consumer {
+        self.consumer.as_mut().expect("a sink that runs has a consumer")
+    }
+
+    /// Takes what the queue has, up to a batch: so many records at a time, until there are bytes enough.
+    fn fill(&mut self) -> Result<usize, Failure> {
+        let (incoming, consumer) = (&mut self.incoming, self.consumer.as_mut().expect("as above"));
+        loop {
+            let room = (MAX_RECORDS - incoming.len()).min(STEP);
+            let taken = consumer.poll(room, |message| incoming.push(message)).map_err(consumer_failed)?;
+            if taken < room || incoming.len() == MAX_RECORDS || incoming.bytes() >= MAX_BYTES {
+                return Ok(incoming.len());
+            }
+        }
+    }
+
+    /// One turn of the loop: records if there are any, else a wait.
+    async fn turn(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
+        let taken = self.fill()?;
+        if self.react(ctx, instance).await? == Lost::Some {
+            // Part of what was taken belongs to somebody else now; the rest is read again.
+            let _ = self.incoming.take();
+            return self.rewind(ctx).await;
+        }
+        if taken > 0 {
+            let ready = self.incoming.take()?;
+            for span in &ready.spans {
+                self.partitions.taken(&span.tp, span.first, span.next);
+            }
+            self.put(ctx, instance, ready).await?;
+        } else if Instant::now() >= self.deadline() {
+            self.put(ctx, instance, Ready::empty()).await?;
+        } else {
+            self.wait(ctx).await;
+        }
+        if self.commit_requested || Instant::now() >= self.next_commit {
+            self.commit_due(ctx, instance).await?;
+        }
+        Ok(())
+    }
+
+    /// When the guest has to hear from the worker.
+    fn deadline(&self) -> Instant {
+        let idle = self.last_put + IDLE_PUT;
+        self.wake.map_or(idle, |wake| wake.min(idle))
+    }
+
+    /// Waits for records, events, orders, or the next thing that is due.
+    async fn wait(&mut self, ctx: &mut Context) {
+        let until = self.deadline().min(self.next_commit);
+        tokio::select! {
+            () = self.consumer().ready() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = ctx.changed() => {}
+        }
+    }
+
+    /// Puts a batch, again and again while the guest says that it is worth it.
+    async fn put(&mut self, ctx: &mut Context, instance: &mut SinkInstance, ready: Ready) -> Result<(), Failure> {
+        ctx.metrics.records_in.add(ready.records);
+        ctx.metrics.bytes_in.add(ready.payload);
+        loop {
+            self.wake = None;
+            let result = self.beside(ctx, "put", instance.put(&ready.bytes)).await;
+            self.last_put = Instant::now();
+            account(ctx, instance);
+            match result {
+                Ok(outcome) => {
+                    check_outcome(&outcome)?;
+                    for span in &ready.spans {
+                        self.partitions.put(&span.tp, span.next);
+                    }
+                    ctx.metrics.batches.add(1);
+                    ctx.metrics.records_out.add(ready.records);
+                    ctx.metrics.bytes_out.add(ready.payload);
+                    return self.requests(ctx, instance).await;
+                }
+                Err(Failure::Call { source: CallError::Guest { code: 1, retry_after, .. }, .. }) => {
+                    ctx.metrics.retries.add(1);
+                    self.requests(ctx, instance).await?;
+                    if !self.retry_wait(ctx, instance, retry_after.unwrap_or(RETRY_WAIT)).await? {
+                        // An order or a rebalance comes first; what was not put is read again.
+                        return self.rewind(ctx).await;
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Waits before a retry, serving events. False: give the batch up, something else comes first.
+    async fn retry_wait(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+        wait: Duration,
+    ) -> Result<bool, Failure> {
+        let until = Instant::now() + wait;
+        loop {
+            if !matches!(ctx.next(), Next::Run) {
+                return Ok(false);
+            }
+            self.consumer().serve();
+            if self.has_event() {
+                let _ = self.react(ctx, instance).await?;
+                return Ok(false);
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Ok(true),
+                () = ctx.changed() => {}
+                () = self.consumer().ready() => {}
+            }
+        }
+    }
+
+    /// Runs a call of the guest while the consumer's queue is served beside it.
+    async fn beside<T>(
+        &mut self,
+        ctx: &mut Context,
+        name: &'static str,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, Failure> {
+        ctx.clear_should_stop();
+        let mut call = pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut call => return result.map_err(|source| Failure::Call { call: name, source }),
+                () = changed(&mut ctx.orders) => ctx.should_stop.store(true, Ordering::Relaxed),
+                () = self.consumer().ready() => {
+                    self.consumer().serve();
+                    if self.has_event() {
+                        ctx.should_stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what the guest asked for during its last call.
+    async fn requests(&mut self, ctx: &Context, instance: &mut SinkInstance) -> Result<(), Failure> {
+        for request in instance.take_requests() {
+            match request {
+                SinkRequest::Commit => self.commit_requested = true,
+                SinkRequest::Timeout(wait) => self.wake = Some(Instant::now() + wait),
+                SinkRequest::Pause(list) => self.hold(list, true)?,
+                SinkRequest::Resume(list) => self.hold(list, false)?,
+                SinkRequest::Seek(list) => self.seek(ctx, list).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds still while the connector is paused: in the group, but without a put.
+    async fn pause(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
+        self.commit_now(ctx, instance, commit::REQUESTED).await?;
+        let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
+        self.consumer().pause(&all).map_err(consumer_failed)?;
+        ctx.show(State::Paused);
+        while matches!(ctx.next(), Next::Pause) {
+            self.consumer().serve();
+            if self.react(ctx, instance).await? == Lost::Some {
+                self.rewind(ctx).await?;
+            }
+            let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
+            self.consumer().pause(&all).map_err(consumer_failed)?;
+            tokio::select! {
+                () = ctx.changed() => {}
+                () = self.consumer().ready() => {}
+                () = tokio::time::sleep(IDLE_PUT) => {}
+            }
+        }
+        let flowing: Vec<_> = self.partitions.flowing().cloned().map(Into::into).collect();
+        self.consumer().resume(&flowing).map_err(consumer_failed)?;
+        ctx.show_running();
+        Ok(())
+    }
+}
+
+fn account(ctx: &Context, instance: &mut SinkInstance) {
+    ctx.metrics.guest_memory.set(instance.memory_bytes() as i64);
+    ctx.metrics.guest_nanos.add(instance.take_nanos());
+}
+
+fn consumer_failed(source: KafkaError) -> Failure {
+    Failure::Kafka { doing: "the consumer failed".to_owned(), source }
+}
+
+/// Until dead letters are configurable, a record that the plugin cannot take stops the task (invariant 3).
+fn check_outcome(outcome: &[u8]) -> Result<(), Failure> {
+    if outcome.is_empty() {
+        return Ok(());
+    }
+    let outcome = Outcome::parse(outcome, &OUTCOME).map_err(|source| Failure::Batch { call: "put", source })?;
+    let mut failures = outcome.failures();
+    let Some(first) = failures.next() else { return Ok(()) };
+    Err(Failure::Rejected {
+        topic: first.topic.to_owned(),
+        partition: first.partition,
+        offset: first.offset,
+        code: first.code,
+        message: first.message.to_owned(),
+        more: failures.count(),
+    })
+}
