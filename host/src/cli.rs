@@ -3,8 +3,10 @@
 //! Everything that was found wrong comes back as an [`Error`]; only `main` prints it and ends the
 //! process. The one exception is the second signal, which ends it on the spot.
 
-use std::io;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
@@ -12,11 +14,15 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::{self, Problems, WorkerConfig};
+use crate::config::{self, ConnectorFile, Problems, WorkerConfig};
+use crate::plugin::{self, Engine, EngineSettings};
 use crate::rest::{BindError, Server};
 use crate::telemetry::{FilterError, Format};
 use crate::version;
-use crate::worker::{StartError, Worker};
+use crate::worker::{Start, StartError, Worker, WorkerError};
+
+/// The most bytes of compiled code that checks leave behind.
+const CACHE_MAX: u64 = 256 << 20;
 
 /// A Kafka Connect worker whose connectors are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -55,7 +61,7 @@ SIGTERM and SIGINT let every task finish what it began; a second signal ends the
     #[command(name = "__compile", hide = true)]
     Compile {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
+        arguments: Vec<OsString>,
     },
 }
 
@@ -142,7 +148,13 @@ impl From<BindError> for Error {
 
 impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
-        Self::Start(Box::new(error))
+        match error {
+            StartError::Config(problems) => Self::Configuration(problems),
+            StartError::Connector { source: WorkerError::InvalidConfig(problems), .. } => {
+                Self::Configuration(problems)
+            }
+            error => Self::Start(Box::new(error)),
+        }
     }
 }
 
@@ -150,16 +162,37 @@ impl From<StartError> for Error {
 ///
 /// # Errors
 /// When it could not be done.
-pub fn run(cli: Cli) -> Result<(), Error> {
+pub fn run(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
-        Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone)),
-        Command::Plugin(PluginCommand::Check { file, json }) => check_plugin(file, json),
-        Command::Compile { arguments: _ } => Ok(()),
+        Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone))?,
+        Command::Plugin(PluginCommand::Check { file, json }) => check_plugin(&file, json)?,
+        Command::Compile { arguments } => return Ok(plugin::compile_child_main(arguments)),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn check_plugin(file: PathBuf, _json: bool) -> Result<(), Error> {
-    Err(Error::Plugin { file, source: "not there yet".into() })
+/// Tells on standard output what the plugin is.
+fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
+    let unusable =
+        |source: Box<dyn std::error::Error + Send + Sync>| Error::Plugin { file: file.to_owned(), source };
+    let settings = EngineSettings { cache: cache_folder(), cache_max: CACHE_MAX, compiler: program()? };
+    let engine = Engine::new(settings).map_err(|error| unusable(error.into()))?;
+    let report = plugin::check(&engine, file).map_err(|error| unusable(error.into()))?;
+    let text = if json { report.to_json() } else { report.to_string() };
+    let written = writeln!(io::stdout(), "{}", text.trim_end());
+    written.map_err(|source| Error::System { what: "write to standard output", source })
+}
+
+/// Where compiled code is kept between checks: the user's own cache.
+fn cache_folder() -> PathBuf {
+    let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("transom/check")
+}
+
+/// This program: it compiles plugins in a process of its own.
+fn program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|source| Error::System { what: "find this program's file", source })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
@@ -174,8 +207,9 @@ async fn run_standalone(arguments: Standalone) -> Result<(), Error> {
     let mut stop = on_signal()?;
     let server = Server::bind(config.listeners.clone()).await?;
     let addresses = server.addresses().to_vec();
+    let start = Start { config, connectors, program: program()? };
     let worker = tokio::select! {
-        worker = Worker::start(config, connectors) => worker?,
+        worker = Worker::start(start) => worker?,
         _ = &mut stop => return Ok(()),
     };
     tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
@@ -189,7 +223,7 @@ async fn run_standalone(arguments: Standalone) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_files(arguments: &Standalone) -> Result<(WorkerConfig, Vec<()>), Error> {
+fn read_files(arguments: &Standalone) -> Result<(WorkerConfig, Vec<ConnectorFile>), Error> {
     let mut problems = Problems::default();
     let mut keep = |found: Problems| problems.0.extend(found.0);
     let worker = config::load_worker(&arguments.worker).map_err(&mut keep).ok();

@@ -12,7 +12,7 @@ use transom::telemetry::Telemetry;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match log(&cli).and_then(|()| cli::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         Err(error) => {
             report(&error);
             ExitCode::from(error.exit_code())

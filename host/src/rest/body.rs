@@ -57,7 +57,7 @@ pub(super) struct ConfigBody {
 }
 
 /// The complaint about a null, in Kafka Connect's words.
-pub(super) const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
+const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
 
 impl ConfigBody {
     pub(super) fn decode(body: &[u8]) -> Result<Self, ApiError> {
@@ -77,10 +77,15 @@ impl ConfigBody {
         Ok(config)
     }
 
+    /// What is wrong with the keys whose value is null.
+    pub(super) fn null_problems(&self) -> Problems {
+        Problems(self.nulls.iter().map(|key| Problem::without_value(key, NULL_VALUE)).collect())
+    }
+
     /// The configuration of a connector, in which no value may be null.
     pub(super) fn of_connector(self) -> Result<RawConfig, ApiError> {
-        let nulls = self.nulls.into_iter().map(|key| Problem::without_value(key, NULL_VALUE)).collect();
-        Problems(nulls).or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
+        let problems = self.null_problems();
+        problems.or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
     }
 }
 

@@ -6,11 +6,11 @@ use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::body::{ConfigBody, JsonBytes, NULL_VALUE};
+use super::body::{ConfigBody, JsonBytes};
 use super::error::{ApiError, carry_out};
 use super::path::Name;
 use super::status;
-use crate::config::{ConfigKey, KeyReport};
+use crate::config::KeyReport;
 use crate::plugin::Kind;
 use crate::worker::Worker;
 use crate::worker::api::PluginInfo;
@@ -39,7 +39,7 @@ async fn list(State(worker): State<Worker>, Query(parameters): Query<Vec<(String
 }
 
 async fn config(State(worker): State<Worker>, Name(class): Name) -> Result<Json<Value>, ApiError> {
-    Ok(Json(worker.plugin_config(&class)?.iter().map(key_json).collect()))
+    Ok(Json(json!(worker.plugin_config(&class)?)))
 }
 
 /// Errors of the configuration are the answer here, not an error of the request.
@@ -56,10 +56,9 @@ async fn validate(
             "Included connector type {included} does not match request type {class}"
         )));
     }
+    let nulls = body.null_problems();
     let mut report = carry_out(async move { worker.validate(&class, body.values).await }).await?;
-    for key in body.nulls {
-        refuse_null(&mut report.configs, key);
-    }
+    report.add(nulls);
     let errors: usize = report.configs.iter().map(|key| key.errors.len()).sum();
     Ok(Json(json!({
         "name": report.name,
@@ -74,20 +73,6 @@ fn short(class: &str) -> &str {
     class.strip_suffix("Connector").unwrap_or(class)
 }
 
-fn refuse_null(configs: &mut Vec<KeyReport>, name: String) {
-    match configs.iter_mut().find(|key| key.name == name) {
-        Some(key) => key.errors.push(NULL_VALUE.to_owned()),
-        None => configs.push(KeyReport {
-            definition: None,
-            name,
-            value: None,
-            recommended_values: Vec::new(),
-            errors: vec![NULL_VALUE.to_owned()],
-            visible: true,
-        }),
-    }
-}
-
 fn plugin_json(plugin: &PluginInfo) -> Value {
     json!({
         "class": plugin.class,
@@ -97,25 +82,9 @@ fn plugin_json(plugin: &PluginInfo) -> Value {
     })
 }
 
-fn key_json(key: &ConfigKey) -> Value {
-    json!({
-        "name": key.name,
-        "type": key.kind,
-        "required": key.required,
-        "default_value": key.default_value,
-        "importance": key.importance,
-        "documentation": key.documentation,
-        "group": key.group,
-        "width": key.width,
-        "display_name": key.display_name,
-        "dependents": key.dependents,
-        "order": key.order,
-    })
-}
-
 fn key_report_json(report: &KeyReport) -> Value {
     json!({
-        "definition": report.definition.as_ref().map(key_json),
+        "definition": report.definition,
         "value": {
             "name": report.name,
             "value": report.value,

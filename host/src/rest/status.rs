@@ -1,7 +1,7 @@
 //! Statuses as JSON: Kafka Connect's members, and ours where they say something.
 //!
-//! Ours are `plugin` (which component file runs), `last_swap` (its last replacement), `waiting_for`
-//! and `restarts`. Kafka Connect's `version` is there even when it is null.
+//! Ours are `plugin` (which component file runs), `plugin_problem` (why a newer one could not be
+//! taken), `last_swap` (the last replacement), `waiting_for` and `restarts`. Kafka Connect's `version` is there even when it is null.
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ pub(super) fn of_connector(status: &ConnectorStatus, worker_id: &str) -> Value {
     connector.insert("worker_id".into(), worker_id.into());
     put_code(&mut connector, status.code.as_ref());
     put(&mut connector, "trace", status.trace.as_deref());
+    put(&mut connector, "plugin_problem", status.plugin_problem.as_deref());
     let tasks: Vec<_> = status.tasks.iter().map(|task| of_task(task, worker_id)).collect();
     json!({ "name": status.name, "connector": connector, "tasks": tasks, "type": connector_type(status.kind) })
 }
@@ -106,6 +107,7 @@ mod tests {
             trace: None,
             kind: Some(Kind::Source),
             code: Some(code("1.0.0")),
+            plugin_problem: None,
             tasks: vec![running_task()],
         };
         let plugin = json!({ "name": "file-source", "version": "1.0.0", "sha256": "sha of 1.0.0" });
@@ -154,11 +156,13 @@ mod tests {
             trace: Some("Failed to find any class".into()),
             kind: None,
             code: None,
+            plugin_problem: Some("lines.wasm: it is still being written".into()),
             tasks: Vec::new(),
         };
         let shown = of_connector(&status, "w:8083");
         assert_eq!(shown["type"], "unknown");
         assert_eq!(shown["connector"]["version"], Value::Null);
         assert_eq!(shown["connector"].get("plugin"), None);
+        assert_eq!(shown["connector"]["plugin_problem"], "lines.wasm: it is still being written");
     }
 }
