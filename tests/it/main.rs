@@ -6,3 +6,4 @@ mod main_job;
 mod membership;
 mod producers;
 mod swap;
+mod tidy;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy.toml exempts test functions, not what they share")]
 
+mod golden;
 mod hostile;
 mod model;
 mod round_trip;
