@@ -163,7 +163,7 @@ impl Task {
         }
         self.faults.records += batch.len() as u64;
         host::metric("records", self.faults.records as f64);
-        if batch.len() > 0 {
+        if !batch.is_empty() {
             self.faults.journal(&format!("put {}", batch.len()));
         }
         Ok(match fault.as_deref() {
