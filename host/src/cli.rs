@@ -21,8 +21,21 @@ use crate::telemetry::{FilterError, Format};
 use crate::version;
 use crate::worker::{Start, StartError, Worker, WorkerError};
 
-/// The most bytes of compiled code that checks leave behind.
-const CACHE_MAX: u64 = 256 << 20;
+const STANDALONE_EXAMPLE: &str = "\
+Example:
+  transom standalone worker.properties file-source.properties file-sink.json
+
+worker.properties:
+  bootstrap.servers=localhost:9092
+  plugin.path=/opt/transom/plugins
+  offset.storage.file.filename=/var/lib/transom/offsets
+  key.converter=org.apache.kafka.connect.storage.StringConverter
+  value.converter=org.apache.kafka.connect.storage.StringConverter
+
+SIGTERM and SIGINT let every task finish what it began; a second signal ends the worker at once.";
+
+/// The most bytes of compiled code that are kept, as for a worker that is not told otherwise.
+const CACHE_MAX: u64 = 1 << 30;
 
 /// A Kafka Connect worker whose connectors are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -43,16 +56,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a worker on its own, with connectors from files and from the REST API.
-    #[command(after_help = "\
-Example:
-  transom standalone worker.properties file-source.properties file-sink.json
-
-worker.properties:
-  bootstrap.servers=localhost:9092
-  plugin.path=/opt/transom/plugins
-  offset.storage.file.filename=/var/lib/transom/offsets
-
-SIGTERM and SIGINT let every task finish what it began; a second signal ends the worker at once.")]
+    #[command(after_help = STANDALONE_EXAMPLE, after_long_help = standalone_help())]
     Standalone(Standalone),
     /// Look at plugin files.
     #[command(subcommand)]
@@ -183,11 +187,11 @@ fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
     written.map_err(|source| Error::System { what: "write to standard output", source })
 }
 
-/// Where compiled code is kept between checks: the user's own cache.
+/// Where compiled code is kept: where a worker of this user keeps it too, unless told otherwise.
 fn cache_folder() -> PathBuf {
     let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("transom/check")
+    base.unwrap_or_else(std::env::temp_dir).join("transom")
 }
 
 /// This program: it compiles plugins in a process of its own.
@@ -273,6 +277,10 @@ impl Signals {
             _ = self.terminate.recv() => ("SIGTERM", 128 + libc::SIGTERM),
         }
     }
+}
+
+fn standalone_help() -> String {
+    format!("{STANDALONE_EXAMPLE}\n\nSettings in WORKER.PROPERTIES:\n\n{}", config::help())
 }
 
 /// `0.1.0 (commit 0123abc)`
