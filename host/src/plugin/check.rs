@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::load::{LoadError, Plugin};
 use super::manifest::Manifest;
-use super::sandbox::Sandboxes;
+use crate::config::Sandboxes;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;

@@ -12,9 +12,8 @@
 
 use super::engine::Engine;
 use super::load::{Candidate, LoadError, Plugin};
-use super::sandbox::Sandboxes;
 use super::watch::{Stamp, files, watch};
-use crate::config::{Problem, Problems};
+use crate::config::{Problem, Problems, Sandboxes};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
