@@ -27,7 +27,7 @@ impl Services {
     pub(super) fn source_parts(
         self: &Arc<Self>,
         config: &ConnectorConfig,
-        sandbox: Sandbox,
+        sandbox: Arc<Sandbox>,
     ) -> Result<SourceParts, Failure> {
         Ok(SourceParts {
             producers: self.producers.clone(),
@@ -42,7 +42,7 @@ impl Services {
     pub(super) fn sink_parts(
         self: &Arc<Self>,
         config: &ConnectorConfig,
-        sandbox: Sandbox,
+        sandbox: Arc<Sandbox>,
         task: u32,
     ) -> Result<SinkParts, Failure> {
         let subscription = match &config.topics_regex {

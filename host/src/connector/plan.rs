@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems};
-use crate::plugin::{CallError, ConnectorInstance, Environment, Plugin};
+use crate::plugin::{ConnectorInstance, Plugin, Sandbox, Setup};
 use crate::task::failure::Failure;
 
 /// The configurations of a connector's tasks.
@@ -22,13 +21,12 @@ pub(super) async fn task_configs(
 ) -> Result<TaskConfigs, Failure> {
     let json = json(&config.raw);
     let max = config.tasks_max;
-    let environment = environment(services, &config.name, plugin);
+    let setup = setup(services, &config.name, plugin);
     let plugin = plugin.clone();
     on_guests(services, async move {
-        let mut instance = connector(&plugin, environment, "start").await?;
-        instance.start(&json).await.map_err(|source| Failure::Call { call: "start", source })?;
-        let configs =
-            instance.task_configs(max).await.map_err(|source| Failure::Call { call: "task-configs", source })?;
+        let mut instance = ConnectorInstance::new(&plugin, setup).await.map_err(Failure::Call)?;
+        instance.start(&json).await.map_err(Failure::Call)?;
+        let configs = instance.task_configs(max).await.map_err(Failure::Call)?;
         // The instance goes; an error on its way out changes nothing that was planned.
         let _ = instance.stop().await;
         configs.into_iter().map(|text| parse(&text)).collect()
@@ -46,11 +44,11 @@ pub(crate) async fn validate(
     plugin: &Arc<Plugin>,
 ) -> Result<(), Problems> {
     let json = json(&config.raw);
-    let environment = environment(services, &config.name, plugin);
+    let setup = setup(services, &config.name, plugin);
     let asked = plugin.clone();
     let answer = on_guests(services, async move {
-        let mut instance = connector(&asked, environment, "validate").await?;
-        instance.validate(&json).await.map_err(|source| Failure::Call { call: "validate", source })
+        let mut instance = ConnectorInstance::new(&asked, setup).await.map_err(Failure::Call)?;
+        instance.validate(&json).await.map_err(Failure::Call)
     })
     .await;
     let class = config.raw.get("connector.class").cloned().unwrap_or_default();
@@ -84,22 +82,13 @@ struct Answer {
     errors: BTreeMap<String, Vec<String>>,
 }
 
-fn environment(services: &Services, connector: &str, plugin: &Plugin) -> Environment {
-    Environment {
-        connector: connector.to_owned(),
-        task: None,
-        sandbox: services.config.sandbox(&plugin.name),
-        should_stop: Arc::new(AtomicBool::new(false)),
+fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
+    Setup {
+        connector: connector.into(),
         offsets: Some(Arc::new(services.offsets.reader(connector))),
+        sandbox: services.sandboxes.of(plugin.name()),
+        ..Setup::throw_away(&Sandbox::default())
     }
-}
-
-async fn connector(
-    plugin: &Arc<Plugin>,
-    environment: Environment,
-    call: &'static str,
-) -> Result<ConnectorInstance, Failure> {
-    plugin.connector(environment).await.map_err(|source: CallError| Failure::Call { call, source })
 }
 
 async fn on_guests<T: Send + 'static>(

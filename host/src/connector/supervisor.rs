@@ -122,7 +122,7 @@ impl Supervisor {
             return self.shown.set_state(State::Failed, Some(trace));
         };
         self.plugin = Some(plugin.clone());
-        self.shown.set_code(plugin.kind, code_version(&plugin));
+        self.shown.set_code(plugin.kind(), code_version(&plugin));
         match plan::task_configs(&self.services, &self.config, &plugin).await {
             Err(failure) => {
                 let trace = failure.trace();
@@ -170,28 +170,28 @@ impl Supervisor {
             // It may be what the connector was missing.
             return if self.target == Target::Running { self.start().await };
         };
-        if old.sha256 == plugin.sha256 {
+        if old.sha256() == plugin.sha256() {
             return;
         }
         if let Err(problems) = plan::validate(&self.services, &self.config, &plugin).await {
             let problem = format!(
                 "version {} ({}) refuses the connector's configuration, version {} goes on: {problems}",
-                plugin.version, plugin.sha256, old.version
+                plugin.version(), plugin.sha256(), old.version()
             );
-            warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name);
+            warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
             return self.shown.set_plugin_problem(problem);
         }
         info!(
             connector = self.config.name,
             "replacing plugin {}: version {} ({}) by version {} ({})",
-            plugin.name,
-            old.version,
-            old.sha256,
-            plugin.version,
-            plugin.sha256
+            plugin.name(),
+            old.version(),
+            old.sha256(),
+            plugin.version(),
+            plugin.sha256()
         );
         self.plugin = Some(plugin.clone());
-        self.shown.set_code(plugin.kind, code_version(&plugin));
+        self.shown.set_code(plugin.kind(), code_version(&plugin));
         if self.tasks.is_empty() {
             // A connector that failed to plan gets another chance with other code.
             return self.reach().await;

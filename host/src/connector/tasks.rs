@@ -105,7 +105,7 @@ impl Tasks {
         let Some(task) = self.0.iter_mut().find(|task| Some(task.number) == number) else {
             return pending().await;
         };
-        let wanted = task.orders.borrow().plugin.sha256.clone();
+        let wanted = task.orders.borrow().plugin.sha256().to_owned();
         let settled = |status: &TaskStatus| {
             let runs = status.code.as_ref().is_some_and(|code| code.sha256 == wanted);
             let refused = status.last_swap.as_ref().is_some_and(|swap| swap.to.sha256 == wanted);
@@ -185,10 +185,10 @@ fn start(
     };
     let budget = RestartBudget::new(services.config.restart_max, services.config.restart_backoff);
     let context = Context::new(identity, received, status.clone(), view.metrics.clone(), budget);
-    let sandbox = services.config.sandbox(&plugin.name);
-    let place = if sandbox.fs.is_empty() { Place::Shared } else { Place::OwnThread };
+    let sandbox = services.sandboxes.of(plugin.name());
+    let place = if sandbox.blocks() { Place::OwnThread } else { Place::Shared };
     let name = format!("{}-{number}", config.name);
-    let running = match plugin.kind {
+    let running = match plugin.kind() {
         Kind::Source => {
             let body = source::Source::new(services.source_parts(config, sandbox)?);
             Running::start(&services.guests, place, &name, status, drive(body, context))

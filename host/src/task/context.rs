@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::metrics::TaskMetrics;
 use super::restart::RestartBudget;
 use super::status::{CodeVersion, State, SwapReport, TaskStatus};
-use crate::plugin::Plugin;
+use crate::plugin::{OffsetLookup, Plugin, Sandbox, Setup};
 
 /// What a task shall be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) struct Context {
     /// The code that runs, or ran last.
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) budget: RestartBudget,
+    /// Set by a guest that wants its connector to plan anew.
+    reconfigure: Arc<AtomicBool>,
     status: watch::Sender<TaskStatus>,
     /// The code that failed to open when it should have replaced `plugin`: not tried again.
     refused: Option<String>,
@@ -75,6 +77,7 @@ impl Context {
         status: watch::Sender<TaskStatus>,
         metrics: Arc<TaskMetrics>,
         budget: RestartBudget,
+        reconfigure: Arc<AtomicBool>,
     ) -> Self {
         let plugin = orders.borrow().plugin.clone();
         Self {
@@ -84,6 +87,7 @@ impl Context {
             should_stop: Arc::new(AtomicBool::new(false)),
             plugin,
             budget,
+            reconfigure,
             status,
             refused: None,
             generation: 0,
@@ -96,8 +100,8 @@ impl Context {
         if order.duty == Duty::Stop {
             return Next::Stop;
         }
-        let wanted = &order.plugin.sha256;
-        if *wanted != self.plugin.sha256 && self.refused.as_ref() != Some(wanted) {
+        let wanted = order.plugin.sha256();
+        if wanted != self.plugin.sha256() && self.refused.as_deref() != Some(wanted) {
             return Next::Swap(order.plugin);
         }
         if order.duty == Duty::Pause { Next::Pause } else { Next::Run }
@@ -116,6 +120,19 @@ impl Context {
         let _ = config.insert("transom.task".into(), self.identity.task.to_string().into());
         let _ = config.insert("transom.generation".into(), self.generation.to_string().into());
         serde_json::Value::Object(config).to_string()
+    }
+
+    /// What a new instance is given besides its configuration.
+    pub(crate) fn setup(&self, sandbox: &Arc<Sandbox>, offsets: Option<Arc<dyn OffsetLookup>>) -> Setup {
+        Setup {
+            connector: self.identity.connector.as_str().into(),
+            task: Some(self.identity.task),
+            sandbox: sandbox.clone(),
+            should_stop: self.should_stop.clone(),
+            meters: self.metrics.guest.clone(),
+            reconfigure: self.reconfigure.clone(),
+            offsets,
+        }
     }
 
     /// A guest call is about to begin.
@@ -188,17 +205,17 @@ impl Context {
 
     /// The swap to `to` failed; what ran before goes on.
     pub(crate) fn swap_refused(&mut self, to: &Plugin, failure: &Failure, begun: Instant) {
-        self.refused = Some(to.sha256.clone());
+        self.refused = Some(to.sha256().to_owned());
         self.metrics.swap_failures.add(1);
         let trace = failure.trace();
         warn!(
             connector = self.identity.connector,
             task = self.identity.task,
             "plugin {} version {} ({}) failed to open, version {} goes on: {trace}",
-            to.name,
-            to.version,
-            short(&to.sha256),
-            self.plugin.version,
+            to.name(),
+            to.version(),
+            short(to.sha256()),
+            self.plugin.version(),
         );
         let report =
             self.report(code_version(&self.plugin), code_version(to), Some(trace), begun.elapsed());
@@ -220,9 +237,9 @@ pub(crate) async fn changed(orders: &mut watch::Receiver<Order>) {
 /// What a status shows of a plugin.
 pub(crate) fn code_version(plugin: &Plugin) -> CodeVersion {
     CodeVersion {
-        plugin: plugin.name.clone(),
-        version: plugin.version.clone(),
-        sha256: plugin.sha256.clone(),
+        plugin: plugin.name().to_owned(),
+        version: plugin.version().to_string(),
+        sha256: plugin.sha256().to_owned(),
     }
 }
 

@@ -13,13 +13,22 @@ use tracing::info;
 use super::context::{Context, Next};
 use super::failure::Failure;
 use super::status::State;
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 
-/// Why an instance is asked to settle. The numbers are those of `sink-task.pre-commit`.
+/// Why an instance is asked to settle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
-    Stop = 4,
-    Swap = 5,
+    Stop,
+    Swap,
+}
+
+impl From<Reason> for plugin::Reason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Stop => Self::Stop,
+            Reason::Swap => Self::Swap,
+        }
+    }
 }
 
 /// What a loop came to its end for.
@@ -147,13 +156,13 @@ async fn failed<B: Body>(body: &mut B, ctx: &mut Context, failure: Failure) -> b
         Some(wait) => format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), ctx.budget.failures()),
         None => "a restart by hand or another configuration".to_owned(),
     }));
-    let tried = ctx.plugin.sha256.clone();
+    let tried = ctx.plugin.sha256().to_owned();
     let until = wait.map(|wait| tokio::time::Instant::now() + wait);
     let goes_on = loop {
         match ctx.next() {
             Next::Stop => break false,
             // Other code is another chance, budget or not.
-            Next::Swap(plugin) if plugin.sha256 != tried => break true,
+            Next::Swap(plugin) if plugin.sha256() != tried => break true,
             _ => {}
         }
         tokio::select! {

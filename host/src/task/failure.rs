@@ -8,14 +8,14 @@ use thiserror::Error;
 use crate::convert::ConvertError;
 use crate::kafka::KafkaError;
 use crate::offsets::StoreError;
-use crate::plugin::CallError;
+use crate::plugin::{CallError, Code};
 
 /// What ended an instance of a task.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// A call of the guest failed: its own error, a trap or a missed deadline.
-    #[error("the plugin's `{call}` failed")]
-    Call { call: &'static str, source: CallError },
+    #[error("a call of the plugin failed")]
+    Call(#[source] CallError),
     /// The guest returned bytes that are no batch.
     #[error("the plugin's `{call}` returned a malformed batch")]
     Batch { call: &'static str, source: transom_batch::Malformed },
@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// A converter could not take a record.
     #[error("could not convert the {part} of a record of topic {topic}")]
     Convert { topic: String, part: &'static str, source: ConvertError },
+    /// A record does not fit into a batch.
+    #[error("record {topic}-{partition} at offset {offset} does not fit into a batch")]
+    Write { topic: String, partition: i32, offset: i64, source: transom_batch::WriteError },
     /// Kafka refused a record or a client gave up.
     #[error("{doing}")]
     Kafka { doing: String, source: KafkaError },
@@ -53,14 +56,12 @@ pub(crate) enum Failure {
     Offsets(#[from] StoreError),
 }
 
-/// Code of `error` for what is wrong with the configuration (see `wit/types.wit`).
-const CONFIGURATION: u32 = 4;
-
 impl Failure {
     /// Whether a start with the same configuration could go better.
     pub(crate) fn can_start_again(&self) -> bool {
         match self {
-            Self::Call { source: CallError::Guest { code, .. }, .. } => *code != CONFIGURATION,
+            Self::Call(CallError::Guest { code, .. }) => *code != Code::Configuration,
+            Self::Call(CallError::Grant(_)) => false,
             Self::TopicNotGranted { .. } | Self::FencedForGood | Self::Clients(_) => false,
             _ => true,
         }
@@ -72,12 +73,17 @@ impl Failure {
     }
 }
 
-/// An error and its causes, one a line.
-pub(crate) fn chain(error: &dyn StdError) -> String {
+/// An error and its causes, one a line, and the guest's backtrace where there is one.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let _ = write!(text, "\nCaused by: {error}");
+        if let Some(CallError::Trap { backtrace, .. }) = error.downcast_ref()
+            && !backtrace.is_empty()
+        {
+            let _ = write!(text, "\n{backtrace}");
+        }
         cause = error.source();
     }
     text

@@ -1,6 +1,9 @@
 //! What a task counts. Counters are bumped once a batch, never once a record.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::plugin::Meters;
 
 /// A counter that only grows.
 #[derive(Debug, Default)]
@@ -65,8 +68,6 @@ pub(crate) struct TaskMetrics {
     pub(crate) lag: Gauge,
     /// Partitions assigned (sink).
     pub(crate) partitions: Gauge,
-    /// Nanoseconds spent in calls of the guest.
-    pub(crate) guest_nanos: Counter,
-    /// Linear memory of the instance in bytes.
-    pub(crate) guest_memory: Gauge,
+    /// What the guest itself is measured by.
+    pub(crate) guest: Arc<Meters>,
 }

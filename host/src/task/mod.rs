@@ -19,3 +19,4 @@ pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod spawn;
 pub(crate) mod status;
+mod watermark;

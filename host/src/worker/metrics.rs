@@ -1,6 +1,7 @@
 //! `/metrics`: what the tasks count, in Prometheus' text format. Nothing is computed before somebody asks.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -23,8 +24,7 @@ struct Figure {
 
 enum Value {
     Counter(fn(&TaskMetrics) -> u64),
-    /// Nanoseconds, shown as seconds.
-    Seconds(fn(&TaskMetrics) -> u64),
+    Seconds(fn(&TaskMetrics) -> Duration),
     Gauge(fn(&TaskMetrics) -> i64),
 }
 
@@ -42,15 +42,18 @@ const FIGURES: &[Figure] = &[
     counter("transom_task_restarts", "Starts after a failure", |m| m.restarts.get()),
     counter("transom_task_swaps", "Replacements of the plugin", |m| m.swaps.get()),
     counter("transom_task_swap_failures", "Replacements of the plugin that failed", |m| m.swap_failures.get()),
+    counter("transom_task_guest_calls", "Calls into the plugin", |m| m.guest.calls()),
+    counter("transom_task_guest_refusals", "Requests of the plugin for what is not granted", |m| m.guest.refusals()),
+    counter("transom_task_guest_log_dropped", "Log lines of the plugin beyond its rate", |m| m.guest.lines_dropped()),
     gauge("transom_task_in_flight_records", "Records sent to Kafka and not yet acknowledged", |m| m.in_flight_records.get()),
     gauge("transom_task_in_flight_bytes", "Bytes of those", |m| m.in_flight_bytes.get()),
     gauge("transom_task_lag_records", "Records of the assigned partitions that the plugin has not taken", |m| m.lag.get()),
     gauge("transom_task_partitions", "Partitions assigned", |m| m.partitions.get()),
-    gauge("transom_task_guest_memory_bytes", "Linear memory of the plugin's instance", |m| m.guest_memory.get()),
+    gauge("transom_task_guest_memory_bytes", "Linear memory of the plugin's instance", |m| m.guest.memory() as i64),
     Figure {
         name: "transom_task_guest_seconds",
         help: "Time spent in calls of the plugin",
-        value: Value::Seconds(|m| m.guest_nanos.get()),
+        value: Value::Seconds(|m| m.guest.busy()),
     },
 ];
 
@@ -105,7 +108,7 @@ impl Collector for Tasks {
                 let at = family.encode_family(&labels)?;
                 match figure.value {
                     Value::Counter(read) => ConstCounter::new(read(metrics)).encode(at)?,
-                    Value::Seconds(read) => ConstCounter::new(read(metrics) as f64 / 1e9).encode(at)?,
+                    Value::Seconds(read) => ConstCounter::new(read(metrics).as_secs_f64()).encode(at)?,
                     Value::Gauge(read) => ConstGauge::new(read(metrics)).encode(at)?,
                 }
             }
@@ -115,6 +118,14 @@ impl Collector for Tasks {
         for (labels, task) in each() {
             let running = task.status.borrow().state == State::Running;
             ConstGauge::new(i64::from(running)).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Gauges that plugins set";
+        let mut family = encoder.encode_descriptor("transom_plugin_metric", help, None, MetricType::Gauge)?;
+        for ([connector, task], view) in each() {
+            for (name, value) in view.metrics.guest.named() {
+                let labels = [connector.clone(), task.clone(), ("name", name)];
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -188,8 +188,8 @@ impl Worker {
     /// There is no such plugin.
     pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
         let plugin = self.plugin(class)?;
-        let own = plugin.manifest.config.clone();
-        let common = crate::config::common_definitions(plugin.kind);
+        let own = plugin.manifest().config.clone();
+        let common = crate::config::common_definitions(plugin.kind());
         let missing: Vec<_> =
             common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
         Ok(own.into_iter().chain(missing).collect())
@@ -201,7 +201,7 @@ impl Worker {
     /// There is no such plugin.
     pub(crate) async fn validate(&self, class: &str, config: RawConfig) -> Result<ValidationReport, WorkerError> {
         let plugin = self.plugin(class)?;
-        let mut report = crate::config::validate_connector(&config, plugin.kind, &plugin.manifest.config);
+        let mut report = crate::config::validate_connector(&config, plugin.kind(), &plugin.manifest().config);
         let name = config.get("name").cloned().unwrap_or_default();
         if let Err(WorkerError::InvalidConfig(problems)) = self.checked(&name, config).await {
             report.add(problems);
@@ -225,7 +225,7 @@ impl Worker {
     fn plugin(&self, class: &str) -> Result<Arc<Plugin>, WorkerError> {
         self.inner.services.registry.find(class).ok_or_else(|| {
             let known: Vec<_> =
-                self.inner.services.registry.list().iter().map(|p| p.manifest.class.clone()).collect();
+                self.inner.services.registry.list().iter().map(|p| p.manifest().class.clone()).collect();
             WorkerError::BadRequest(format!(
                 "Failed to find any class that implements Connector and which name matches {class}, available \
                  connectors are: {}",
@@ -249,13 +249,13 @@ impl Worker {
             )])));
         };
         let plugin = self.plugin(&class)?;
-        if plugin.kind == Kind::Transform {
+        if plugin.kind() == Kind::Transform {
             return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
         }
         let services = &self.inner.services;
-        let config = ConnectorConfig::parse(raw, plugin.kind, &plugin.manifest.config, &services.config)
+        let config = ConnectorConfig::parse(raw, plugin.kind(), &plugin.manifest().config, &services.config)
             .map_err(WorkerError::InvalidConfig)?;
-        services.check_clients(&config, plugin.kind).map_err(WorkerError::InvalidConfig)?;
+        services.check_clients(&config, plugin.kind()).map_err(WorkerError::InvalidConfig)?;
         validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
         Ok(config)
     }
@@ -263,10 +263,10 @@ impl Worker {
 
 fn plugin_info(plugin: &Plugin) -> PluginInfo {
     PluginInfo {
-        class: plugin.manifest.class.clone(),
-        kind: plugin.kind,
-        version: plugin.version.clone(),
-        name: plugin.name.clone(),
-        sha256: plugin.sha256.clone(),
+        class: plugin.manifest().class.clone(),
+        kind: plugin.kind(),
+        version: plugin.version().to_string(),
+        name: plugin.name().to_owned(),
+        sha256: plugin.sha256().to_owned(),
     }
 }

@@ -107,11 +107,11 @@ impl Worker {
             let status = entry.connector.shown.status();
             let class = entry.connector.shown.config().get("connector.class").cloned().unwrap_or_default();
             match &change {
-                Change::Loaded(plugin) if plugin.manifest.answers_to(&class) => {
+                Change::Loaded(plugin) if plugin.manifest().handles().any(|handle| handle == class) => {
                     entry.connector.tell(Command::Swap(plugin.clone())).await;
                 }
-                Change::Failed { name, problem } if status.code.is_some_and(|code| code.plugin == *name) => {
-                    entry.connector.tell(Command::PluginProblem(problem.clone())).await;
+                Change::Failed(failure) if status.code.is_some_and(|code| failure.concerns(&code.plugin)) => {
+                    entry.connector.tell(Command::PluginProblem(failure.to_string())).await;
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::partitions::{Partitions, Tp};
 use super::{Sink, consumer_failed};
 use crate::kafka::Consumer;
-use crate::plugin::{Environment, Plugin, SinkInstance};
+use crate::plugin::{CallError, Plugin, SinkInstance};
 use crate::task::context::{Context, Next};
 use crate::task::drive::{Body, End, Reason};
 use crate::task::failure::{Failure, chain};
@@ -52,14 +52,9 @@ impl Sink {
         self.consumer().resume(&plain).map_err(consumer_failed)?;
         self.rewind(ctx).await?;
         let json = self.partitions.assignment(all.iter());
-        self.beside(ctx, "assign", instance.assign(&json)).await?;
-        let seeks = instance.take_seeks();
-        self.seek(ctx, seeks).await?;
+        instance.set_assigned(self.partitions.all().cloned().map(Into::into).collect());
+        self.beside(ctx, instance.assign(&json)).await.map_err(Failure::Call)?;
         self.requests(ctx, instance).await
-    }
-
-    fn tell(ctx: &Context, what: &str, failure: &Failure) {
-        warn!(connector = ctx.identity.connector, task = ctx.identity.task, "{what}: {}", chain(failure));
     }
 }
 
@@ -69,19 +64,14 @@ impl Body for Sink {
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
         self.ensure_consumer().await?;
         let config = ctx.instance_config();
-        let environment = Environment {
-            connector: ctx.identity.connector.clone(),
-            task: Some(ctx.identity.task),
-            sandbox: self.parts.sandbox.clone(),
-            should_stop: ctx.should_stop.clone(),
-            offsets: None,
-        };
+        let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {
-            let mut instance = plugin.sink(environment).await?;
+            let mut instance = SinkInstance::new(plugin, setup).await?;
             instance.open(&config).await?;
             Ok(instance)
         };
-        let mut instance = self.beside(ctx, "open", open).await?;
+        let mut instance = self.beside(ctx, open).await.map_err(Failure::Call)?;
+        self.watermark.opened(instance.memory());
         self.commit_requested = false;
         self.wake = None;
         self.last_put = Instant::now();
@@ -95,7 +85,7 @@ impl Body for Sink {
                 Next::Stop => return Ok(End::Stop),
                 Next::Swap(plugin) => return Ok(End::Swap(plugin)),
                 Next::Pause => self.pause(ctx, instance).await?,
-                Next::Run if instance.past_watermark() => return Ok(End::Recycle),
+                Next::Run if self.watermark.passed(instance.memory()) => return Ok(End::Recycle),
                 Next::Run => self.turn(ctx, instance).await?,
             }
         }
@@ -113,20 +103,20 @@ impl Body for Sink {
             self.consumer().pause(&all).map_err(consumer_failed)?;
         }
         ctx.show_waiting(Some("offsets to be committed".into()));
-        let committed = self.commit_now(ctx, &mut instance, reason as u32).await;
+        let committed = self.commit_now(ctx, &mut instance, reason.into()).await;
         ctx.show_waiting(None);
         committed?;
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
         if !all.is_empty() {
             let json = serde_json::to_string(&all).expect("partitions are JSON");
             // What is durable is committed: errors on the way out lose nothing, so they are only told.
-            if let Err(failure) = self.beside(ctx, "revoke", instance.revoke(&json, false)).await {
-                Self::tell(ctx, "the plugin's `revoke` failed while it was leaving", &failure);
+            if let Err(error) = self.beside(ctx, instance.revoke(&json, false)).await {
+                tell(ctx, &error);
                 return Ok(());
             }
         }
-        if let Err(failure) = self.beside(ctx, "close", instance.close()).await {
-            Self::tell(ctx, "the plugin's `close` failed", &failure);
+        if let Err(error) = self.beside(ctx, instance.close()).await {
+            tell(ctx, &error);
         }
         Ok(())
     }
@@ -185,4 +175,9 @@ impl Sink {
             consumer.close().await;
         }
     }
+}
+
+fn tell(ctx: &Context, error: &CallError) {
+    let error = chain(error);
+    warn!(connector = ctx.identity.connector, task = ctx.identity.task, "the plugin failed while leaving: {error}");
 }

@@ -11,14 +11,9 @@ use tracing::warn;
 
 use super::partitions::{At, Tp};
 use super::{Sink, consumer_failed};
-use crate::plugin::SinkInstance;
+use crate::plugin::{Reason, SinkInstance};
 use crate::task::context::Context;
 use crate::task::failure::Failure;
-
-/// Reasons of `pre-commit` (`wit/sink.wit`).
-pub(super) const INTERVAL: u32 = 1;
-pub(super) const REQUESTED: u32 = 2;
-pub(super) const REVOKE: u32 = 3;
 
 /// A commit that is waited for takes at most this long, or its records come again.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
@@ -30,7 +25,7 @@ impl Sink {
         ctx: &mut Context,
         instance: &mut SinkInstance,
     ) -> Result<(), Failure> {
-        let reason = if self.commit_requested { REQUESTED } else { INTERVAL };
+        let reason = if self.commit_requested { Reason::Requested } else { Reason::Interval };
         self.commit_requested = false;
         self.next_commit = Instant::now() + self.parts.commit_interval;
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
@@ -42,7 +37,7 @@ impl Sink {
         &mut self,
         ctx: &mut Context,
         instance: &mut SinkInstance,
-        reason: u32,
+        reason: Reason,
     ) -> Result<(), Failure> {
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
         self.commit_of(ctx, instance, &all, reason).await
@@ -54,7 +49,7 @@ impl Sink {
         ctx: &mut Context,
         instance: &mut SinkInstance,
         of: &[Tp],
-        reason: u32,
+        reason: Reason,
     ) -> Result<(), Failure> {
         self.pre_commit(ctx, instance, of, reason).await?;
         self.commits_answered(ctx).await
@@ -66,7 +61,7 @@ impl Sink {
         ctx: &mut Context,
         instance: &mut SinkInstance,
         of: &[Tp],
-        reason: u32,
+        reason: Reason,
     ) -> Result<(), Failure> {
         self.commit_results(ctx);
         let offered = self.partitions.to_commit(of.iter());
@@ -74,7 +69,15 @@ impl Sink {
             return Ok(());
         }
         let json = serde_json::to_string(&offered).expect("offsets are JSON");
-        let answer = self.beside(ctx, "pre-commit", instance.pre_commit(&json, reason)).await?;
+        let answer = match self.beside(ctx, instance.pre_commit(&json, reason)).await {
+            Ok(answer) => answer,
+            // Not now: what is not committed comes again, or is asked for again at the next interval.
+            Err(error) if error.retriable().is_some() => {
+                ctx.metrics.commit_failures.add(1);
+                return Ok(());
+            }
+            Err(error) => return Err(Failure::Call(error)),
+        };
         self.requests(ctx, instance).await?;
         if answer.is_empty() {
             return Ok(());

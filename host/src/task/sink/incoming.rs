@@ -1,12 +1,10 @@
 //! From librdkafka's queue to a batch, in one pass: each record's key and value are converted where they lie
 //! and written once, into the buffer that crosses the boundary.
 
-use std::collections::HashMap;
-
-use transom_batch::{Format, Run, TimestampType, Writer};
+use transom_batch::{Run, TimestampType, Writer};
 
 use super::partitions::Tp;
-use crate::convert::{ConvertError, Converters, Deserialized};
+use crate::convert::Converters;
 use crate::kafka::{Message, TimestampKind};
 use crate::task::failure::Failure;
 
@@ -19,6 +17,8 @@ pub(super) struct Incoming {
     value_scratch: Vec<u8>,
     /// First offset and next offset of each partition in the batch. Small: a batch has few partitions.
     spans: Vec<Span>,
+    /// Bytes of keys and values.
+    payload: u64,
     failed: Option<Failure>,
 }
 
@@ -54,6 +54,7 @@ impl Incoming {
             key_scratch: Vec::new(),
             value_scratch: Vec::new(),
             spans: Vec::new(),
+            payload: 0,
             failed: None,
         }
     }
@@ -62,42 +63,43 @@ impl Incoming {
         self.writer.len()
     }
 
-    /// Adds a record. After one that could not be converted the rest is ignored: `take` tells.
+    pub(super) fn bytes(&self) -> usize {
+        self.writer.bytes()
+    }
+
+    /// Adds a record. After one that could not be added the rest is ignored: `take` tells.
     pub(super) fn push(&mut self, message: &Message<'_>) {
         if self.failed.is_none()
-            && let Err((part, source)) = self.try_push(message)
+            && let Err(failure) = self.try_push(message)
         {
-            let topic = message.topic().to_owned();
-            self.failed = Some(Failure::Convert { topic, part, source });
+            self.failed = Some(failure);
         }
     }
 
-    fn try_push(&mut self, message: &Message<'_>) -> Result<(), (&'static str, ConvertError)> {
-        let key = self
-            .converters
-            .key
-            .deserialize(message.key(), &mut self.key_scratch)
-            .map_err(|source| ("key", source))?;
-        let value = self
-            .converters
-            .value
-            .deserialize(message.value(), &mut self.value_scratch)
-            .map_err(|source| ("value", source))?;
+    fn try_push(&mut self, message: &Message<'_>) -> Result<(), Failure> {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-        self.writer.run(&Run {
-            topic,
-            partition: Some(partition),
-            key_format: key.format,
-            value_format: value.format,
-            key_schema: key.schema.as_deref(),
-            value_schema: value.schema.as_deref(),
-            timestamp_type: timestamp_type(message.timestamp_kind()),
-            base_offset: Some(offset),
-        });
-        self.writer.push_at(offset, key.data, value.data, message.timestamp());
+        let convert = |part| move |source| Failure::Convert { topic: topic.to_owned(), part, source };
+        let Converters { key, value } = &self.converters;
+        let key = key.deserialize(message.key(), &mut self.key_scratch).map_err(convert("key"))?;
+        let value = value.deserialize(message.value(), &mut self.value_scratch).map_err(convert("value"))?;
+        let write = |source| Failure::Write { topic: topic.to_owned(), partition, offset, source };
+        self.writer
+            .run(&Run {
+                topic,
+                partition: Some(partition),
+                key_format: key.format,
+                value_format: value.format,
+                key_schema: key.schema.as_deref(),
+                value_schema: value.schema.as_deref(),
+                timestamp_type: timestamp_type(message.timestamp_kind()),
+                base_offset: None,
+            })
+            .map_err(write)?;
+        self.writer.push_at(offset, key.data, value.data, message.timestamp()).map_err(write)?;
         for (name, value) in message.headers() {
-            self.writer.header(name, value);
+            self.writer.header(name, value).map_err(write)?;
         }
+        self.payload += [key.data, value.data].into_iter().flatten().map(<[u8]>::len).sum::<usize>() as u64;
         match self.spans.last_mut() {
             Some(span) if span.tp.partition == partition && span.tp.topic == topic => span.next = offset + 1,
             _ => self.spans.push(Span {
@@ -112,7 +114,7 @@ impl Incoming {
     /// The batch, or why there is none.
     pub(super) fn take(&mut self) -> Result<Ready, Failure> {
         let spans = std::mem::take(&mut self.spans);
-        let (records, payload) = (self.writer.len() as u64, self.writer.bytes() as u64);
+        let (records, payload) = (self.writer.len() as u64, std::mem::take(&mut self.payload));
         let bytes = self.writer.finish();
         match self.failed.take() {
             Some(failure) => Err(failure),

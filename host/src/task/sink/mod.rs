@@ -12,8 +12,10 @@ mod membership;
 mod partitions;
 mod rebalance;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,16 +24,21 @@ use transom_batch::{Limits, Outcome};
 
 use self::incoming::{Incoming, Ready};
 pub(crate) use self::membership::Members;
-use self::partitions::Partitions;
+use self::partitions::{At, Partitions, Tp};
 use super::context::{Context, Next, changed};
 use super::failure::Failure;
 use super::status::State;
+use super::watermark::Watermark;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
-use crate::plugin::{CallError, Sandbox, SinkInstance, SinkRequest};
+use crate::plugin::{self, CallError, Sandbox, SinkInstance, SinkRequests};
 
 /// Records of one put at most.
 const MAX_RECORDS: usize = 5_000;
+/// Bytes of keys and values after which nothing is added to a put.
+const MAX_BYTES: usize = 1 << 20;
+/// Records taken from the queue at once: a put is larger than `MAX_BYTES` by so many at most.
+const STEP: usize = 500;
 /// The guest hears from the worker at least this often.
 const IDLE_PUT: Duration = Duration::from_millis(500);
 /// Where a retriable error names no time.
@@ -54,7 +61,7 @@ pub(crate) struct SinkParts {
     /// Bytes the consumer may fetch ahead.
     pub(crate) prefetch: crate::kafka::PrefetchShare,
     pub(crate) converters: Converters,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) commit_interval: Duration,
 }
 
@@ -76,6 +83,7 @@ pub(crate) struct Sink {
     wake: Option<Instant>,
     /// What the client said and has not been acted on.
     event: Option<Event>,
+    watermark: Watermark,
     /// When the client was fenced last.
     fenced: Option<Instant>,
 }
@@ -86,6 +94,7 @@ impl Sink {
         Self {
             incoming: Incoming::new(parts.converters.clone()),
             next_commit: now + parts.commit_interval,
+            watermark: Watermark::new(parts.sandbox.memory_max),
             parts,
             consumer: None,
             membership: Membership::default(),
@@ -107,12 +116,16 @@ impl Sink {
         self.consumer.as_mut().expect("a sink that runs has a consumer")
     }
 
-    /// Takes what the queue has, up to a batch. What it says besides records is acted on by the caller.
+    /// Takes what the queue has, up to a batch: so many records at a time, until there are bytes enough.
     fn fill(&mut self) -> Result<usize, Failure> {
         let (incoming, consumer) = (&mut self.incoming, self.consumer.as_mut().expect("as above"));
-        consumer
-            .poll(MAX_RECORDS, |message| incoming.push(message))
-            .map_err(|source| Failure::Kafka { doing: "could not consume".into(), source })
+        loop {
+            let room = (MAX_RECORDS - incoming.len()).min(STEP);
+            let taken = consumer.poll(room, |message| incoming.push(message)).map_err(consumer_failed)?;
+            if taken < room || incoming.len() == MAX_RECORDS || incoming.bytes() >= MAX_BYTES {
+                return Ok(incoming.len());
+            }
+        }
     }
 
     /// One turn of the loop: records if there are any, else a wait.
@@ -162,9 +175,8 @@ impl Sink {
         ctx.metrics.bytes_in.add(ready.payload);
         loop {
             self.wake = None;
-            let result = self.beside(ctx, "put", instance.put(&ready.bytes)).await;
+            let result = self.beside(ctx, instance.put(&ready.bytes)).await;
             self.last_put = Instant::now();
-            account(ctx, instance);
             match result {
                 Ok(outcome) => {
                     check_outcome(&outcome)?;
@@ -176,15 +188,15 @@ impl Sink {
                     ctx.metrics.bytes_out.add(ready.payload);
                     return self.requests(ctx, instance).await;
                 }
-                Err(Failure::Call { source: CallError::Guest { code: 1, retry_after, .. }, .. }) => {
+                Err(error) => {
+                    let Some(wait) = error.retriable() else { return Err(Failure::Call(error)) };
                     ctx.metrics.retries.add(1);
                     self.requests(ctx, instance).await?;
-                    if !self.retry_wait(ctx, instance, retry_after.unwrap_or(RETRY_WAIT)).await? {
+                    if !self.retry_wait(ctx, instance, wait.unwrap_or(RETRY_WAIT)).await? {
                         // An order or a rebalance comes first; what was not put is read again.
                         return self.rewind(ctx).await;
                     }
                 }
-                Err(failure) => return Err(failure),
             }
         }
     }
@@ -218,15 +230,14 @@ impl Sink {
     async fn beside<T>(
         &mut self,
         ctx: &mut Context,
-        name: &'static str,
         call: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         ctx.clear_should_stop();
         let mut call = pin!(call);
         loop {
             tokio::select! {
                 biased;
-                result = &mut call => return result.map_err(|source| Failure::Call { call: name, source }),
+                result = &mut call => return result,
                 () = changed(&mut ctx.orders) => ctx.should_stop.store(true, Ordering::Relaxed),
                 () = self.consumer().ready() => {
                     self.consumer().serve();
@@ -240,21 +251,25 @@ impl Sink {
 
     /// Does what the guest asked for during its last call.
     async fn requests(&mut self, ctx: &Context, instance: &mut SinkInstance) -> Result<(), Failure> {
-        for request in instance.take_requests() {
-            match request {
-                SinkRequest::Commit => self.commit_requested = true,
-                SinkRequest::Timeout(wait) => self.wake = Some(Instant::now() + wait),
-                SinkRequest::Pause(list) => self.hold(list, true)?,
-                SinkRequest::Resume(list) => self.hold(list, false)?,
-                SinkRequest::Seek(list) => self.seek(ctx, list).await?,
-            }
+        let requests = instance.take_requests();
+        if requests.is_empty() { Ok(()) } else { self.obey(ctx, requests).await }
+    }
+
+    async fn obey(&mut self, ctx: &Context, requests: SinkRequests) -> Result<(), Failure> {
+        self.commit_requested |= requests.commit;
+        if let Some(wait) = requests.timeout {
+            self.wake = Some(Instant::now() + wait);
         }
-        Ok(())
+        for held in [true, false] {
+            let list = requests.pauses.iter().filter(|(_, wanted)| **wanted == held);
+            self.hold(list.map(|(tp, _)| Tp::from(tp.clone())).collect(), held)?;
+        }
+        self.seek(ctx, seeks(requests.seeks)).await
     }
 
     /// Holds still while the connector is paused: in the group, but without a put.
     async fn pause(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
-        self.commit_now(ctx, instance, commit::REQUESTED).await?;
+        self.commit_now(ctx, instance, plugin::Reason::Requested).await?;
         let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
         self.consumer().pause(&all).map_err(consumer_failed)?;
         ctx.show(State::Paused);
@@ -278,9 +293,9 @@ impl Sink {
     }
 }
 
-fn account(ctx: &Context, instance: &mut SinkInstance) {
-    ctx.metrics.guest_memory.set(instance.memory_bytes() as i64);
-    ctx.metrics.guest_nanos.add(instance.take_nanos());
+/// The places a guest asked to go on from.
+fn seeks(sought: BTreeMap<(String, i32), i64>) -> Vec<At> {
+    sought.into_iter().map(|(tp, offset)| At { tp: tp.into(), offset }).collect()
 }
 
 fn consumer_failed(source: KafkaError) -> Failure {

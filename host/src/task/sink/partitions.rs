@@ -16,6 +16,18 @@ pub(crate) struct Tp {
     pub(crate) partition: i32,
 }
 
+impl From<(String, i32)> for Tp {
+    fn from((topic, partition): (String, i32)) -> Self {
+        Self { topic, partition }
+    }
+}
+
+impl From<Tp> for (String, i32) {
+    fn from(tp: Tp) -> Self {
+        (tp.topic, tp.partition)
+    }
+}
+
 /// How far one partition has come. Offsets are those of the next record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Progress {

@@ -1,10 +1,9 @@
 //! Partitions that come and go, in Kafka Connect's order.
 
-use super::commit::REVOKE;
 use super::partitions::{At, Tp};
-use super::{Lost, Sink, consumer_failed};
+use super::{Lost, Sink, consumer_failed, seeks};
 use crate::kafka::Event;
-use crate::plugin::SinkInstance;
+use crate::plugin::{Reason, SinkInstance};
 use crate::task::context::Context;
 use crate::task::failure::Failure;
 
@@ -97,8 +96,11 @@ impl Sink {
         }
         self.learn(list).await?;
         let json = self.partitions.assignment(list.iter());
-        self.beside(ctx, "assign", instance.assign(&json)).await?;
-        let seeks = instance.take_seeks();
+        instance.set_assigned(self.partitions.all().cloned().map(Into::into).collect());
+        self.beside(ctx, instance.assign(&json)).await.map_err(Failure::Call)?;
+        // Seeks of what comes are start offsets; the rest of what was asked is done as after any call.
+        let mut requests = instance.take_requests();
+        let seeks = seeks(std::mem::take(&mut requests.seeks));
         let start: Vec<_> = list
             .iter()
             .map(|tp| {
@@ -107,11 +109,13 @@ impl Sink {
             })
             .collect();
         self.consumer().assign(&start).map_err(consumer_failed)?;
-        for at in seeks {
+        let (new, old): (Vec<_>, Vec<_>) = seeks.into_iter().partition(|at| list.contains(&at.tp));
+        for at in new {
             self.partitions.sought(&at.tp, at.offset);
         }
+        self.seek(ctx, old).await?;
         ctx.metrics.partitions.set(self.partitions.len() as i64);
-        self.requests(ctx, instance).await
+        self.obey(ctx, requests).await
     }
 
     /// Takes the partitions into the books with what Kafka knows of them.
@@ -155,10 +159,10 @@ impl Sink {
             return Ok(());
         }
         if !lost {
-            self.commit_of(ctx, instance, known, REVOKE).await?;
+            self.commit_of(ctx, instance, known, Reason::Revoke).await?;
         }
         let json = serde_json::to_string(known).expect("partitions are JSON");
-        self.beside(ctx, "revoke", instance.revoke(&json, lost)).await
+        self.beside(ctx, instance.revoke(&json, lost)).await.map_err(Failure::Call)
     }
 
     /// Goes back, in every partition, to what is committed.

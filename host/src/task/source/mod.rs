@@ -22,10 +22,11 @@ use super::context::{Context, Next, changed};
 use super::drive::{Body, End, Reason};
 use super::failure::Failure;
 use super::status::State;
+use super::watermark::Watermark;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Producers, SendError};
 use crate::offsets::OffsetStore;
-use crate::plugin::{CallError, Environment, Plugin, Sandbox, SourceInstance};
+use crate::plugin::{CallError, OffsetLookup, Plugin, Sandbox, SourceInstance};
 
 /// What a poll is asked for at most.
 const MAX_RECORDS: u32 = 10_000;
@@ -44,7 +45,7 @@ pub(crate) struct SourceParts {
     pub(crate) settings: ClientSettings,
     pub(crate) store: OffsetStore,
     pub(crate) converters: Converters,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Arc<Sandbox>,
     /// Bytes this task may have in flight.
     pub(crate) in_flight: usize,
 }
@@ -55,13 +56,15 @@ pub(crate) struct Source {
     /// `None` before the first open and after the producer failed.
     progress: Option<Progress>,
     outgoings: Outgoings,
+    watermark: Watermark,
     /// Topics that were found to be granted.
     granted: HashSet<String>,
 }
 
 impl Source {
     pub(crate) fn new(parts: SourceParts) -> Self {
-        Self { parts, progress: None, outgoings: Outgoings::default(), granted: HashSet::new() }
+        let watermark = Watermark::new(parts.sandbox.memory_max);
+        Self { parts, progress: None, outgoings: Outgoings::default(), watermark, granted: HashSet::new() }
     }
 
     async fn progress(&mut self, ctx: &Context) -> Result<&mut Progress, Failure> {
@@ -119,7 +122,7 @@ impl Source {
             if !self.parts.sandbox.may_write_topic(topic) {
                 return Err(Failure::TopicNotGranted {
                     topic: topic.to_owned(),
-                    plugin: ctx.plugin.name.clone(),
+                    plugin: ctx.plugin.name().to_owned(),
                 });
             }
             let _ = self.granted.insert(topic.to_owned());
@@ -147,23 +150,21 @@ impl Source {
         let durable = progress.take_durable();
         if !durable.is_empty() {
             let offsets = offsets_json(&durable);
-            beside(ctx, progress, "commit", instance.commit(&offsets)).await??;
+            beside(ctx, progress, instance.commit(&offsets)).await?.map_err(Failure::Call)?;
         }
         if progress.take_committed() {
             ctx.budget.progress();
         }
         let begun = Instant::now();
         let poll = instance.poll(MAX_RECORDS, MAX_BYTES, MAX_WAIT);
-        let polled = beside(ctx, progress, "poll", poll).await?;
-        ctx.metrics.guest_memory.set(instance.memory_bytes() as i64);
-        ctx.metrics.guest_nanos.add(instance.take_nanos());
+        let polled = beside(ctx, progress, poll).await?;
         let bytes = match polled {
             Ok(bytes) => bytes,
-            Err(Failure::Call { source: CallError::Guest { code: 1, retry_after, .. }, .. }) => {
+            Err(error) => {
+                let Some(wait) = error.retriable() else { return Err(Failure::Call(error)) };
                 ctx.metrics.retries.add(1);
-                return rest(ctx, progress, retry_after.unwrap_or(RETRY_WAIT)).await;
+                return rest(ctx, progress, wait.unwrap_or(RETRY_WAIT)).await;
             }
-            Err(failure) => return Err(failure),
         };
         if bytes.is_empty() {
             return rest(ctx, progress, IDLE_WAIT.saturating_sub(begun.elapsed())).await;
@@ -177,23 +178,17 @@ impl Body for Source {
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SourceInstance, Failure> {
         let config = ctx.instance_config();
-        let environment = Environment {
-            connector: ctx.identity.connector.clone(),
-            task: Some(ctx.identity.task),
-            sandbox: self.parts.sandbox.clone(),
-            should_stop: ctx.should_stop.clone(),
-            offsets: Some(Arc::new(self.parts.store.reader(&ctx.identity.connector))),
-        };
-        ctx.clear_should_stop();
+        let offsets: Arc<dyn OffsetLookup> = Arc::new(self.parts.store.reader(&ctx.identity.connector));
+        let setup = ctx.setup(&self.parts.sandbox, Some(offsets));
         let progress = self.progress(ctx).await?;
-        // Whatever stands in the ledger was drained or given up; what is not durable is read again.
-        progress.ledger.forget_open();
         let open = async {
-            let mut instance = plugin.source(environment).await?;
+            let mut instance = SourceInstance::new(plugin, setup).await?;
             instance.open(&config).await?;
             Ok(instance)
         };
-        beside(ctx, progress, "open", open).await?
+        let instance = beside(ctx, progress, open).await?.map_err(Failure::Call)?;
+        self.watermark.opened(instance.memory());
+        Ok(instance)
     }
 
     async fn pump(&mut self, ctx: &mut Context, instance: &mut SourceInstance) -> Result<End, Failure> {
@@ -202,7 +197,7 @@ impl Body for Source {
                 Next::Stop => return Ok(End::Stop),
                 Next::Swap(plugin) => return Ok(End::Swap(plugin)),
                 Next::Pause => self.pause(ctx).await?,
-                Next::Run if instance.past_watermark() => return Ok(End::Recycle),
+                Next::Run if self.watermark.passed(instance.memory()) => return Ok(End::Recycle),
                 Next::Run => self.turn(ctx, instance).await?,
             }
         }
@@ -220,7 +215,7 @@ impl Body for Source {
         ctx.clear_should_stop();
         if !durable.is_empty() {
             let offsets = offsets_json(&durable);
-            instance.commit(&offsets).await.map_err(|source| Failure::Call { call: "commit", source })?;
+            instance.commit(&offsets).await.map_err(Failure::Call)?;
         }
         // All is durable: an error on the way out cannot lose anything, so it is only told.
         if let Err(error) = instance.close().await {
@@ -272,17 +267,14 @@ impl Body for Source {
 async fn beside<T>(
     ctx: &mut Context,
     progress: &mut Progress,
-    name: &'static str,
     call: impl Future<Output = Result<T, CallError>>,
-) -> Result<Result<T, Failure>, Failure> {
+) -> Result<Result<T, CallError>, Failure> {
     ctx.clear_should_stop();
     let mut call = pin!(call);
     loop {
         tokio::select! {
             biased;
-            result = &mut call => {
-                return Ok(result.map_err(|source| Failure::Call { call: name, source }));
-            }
+            result = &mut call => return Ok(result),
             () = changed(&mut ctx.orders) => ctx.should_stop.store(true, Ordering::Relaxed),
             stepped = progress.step() => stepped?,
         }

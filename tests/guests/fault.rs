@@ -1,0 +1,222 @@
+//! What a faulty plugin does wrong, and when. It is written against the bare contract, without the
+//! SDK, because the SDK does not let a plugin misbehave.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `fault` | what: see [`Faults::strike`]; others are for the caller, which knows the call |
+//! | `fault.at` | in which call: `validate start task-configs alter-offsets open poll commit close assign revoke put pre-commit` |
+//! | `fault.after` | only after this many calls of it went well, in this instance |
+//! | `fault.after.records` | only after this many records went through this instance |
+//! | `fault.times` | so often, in this instance; else for ever |
+//! | `fault.while` | only while this file exists; its directory must be granted |
+//! | `fault.file`, `fault.address` | what `read`, `write`, `handles` and `connect` want |
+//! | `fault.ms` | how long `slow` sleeps |
+//! | `fault.offset`, `fault.bytes` | what `patch` does to a batch: bytes in hexadecimal, and where |
+//! | `journal` | a file that gets a line for every call, after it went well |
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::hint::black_box;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs, mem, process, thread};
+
+use serde_json::Value;
+
+use crate::bindings::transom::connect::host;
+use crate::bindings::transom::connect::types::Error;
+
+/// Replaced in the built component: version, then nothing or a call and its fault.
+static MARKER: &str = "transom-variant:0.1.0 -                        ";
+
+/// The settings of a connector or task.
+pub(crate) type Config = BTreeMap<String, String>;
+
+/// A call that goes wrong.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    config: Config,
+    what: String,
+    at: String,
+    calls: BTreeMap<String, u64>,
+    struck: u64,
+    pub(crate) records: u64,
+    hoard: Vec<Vec<u8>>,
+}
+
+/// The version of this variant.
+pub(crate) fn version() -> &'static str {
+    variant().next().unwrap_or("0.0.0")
+}
+
+fn variant() -> std::str::SplitWhitespace<'static> {
+    // Nothing may be concluded from the marker when this is compiled.
+    black_box(MARKER).strip_prefix("transom-variant:").unwrap_or_default().split_whitespace()
+}
+
+/// An error of this code, see `wit/types.wit`.
+pub(crate) fn error(code: u32, message: impl Into<String>) -> Error {
+    Error { code, message: message.into(), retry_after_ms: 0, detail: String::new() }
+}
+
+/// A configuration as the worker sends it.
+pub(crate) fn parse(config: &str) -> Result<Config, Error> {
+    let value: Value = serde_json::from_str(config).map_err(|e| error(4, format!("no JSON: {e}")))?;
+    let object = value.as_object().ok_or_else(|| error(4, "no JSON object"))?;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(object.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+}
+
+/// The manifest, or what this variant has instead.
+pub(crate) fn manifest(kind: &str, config: Value) -> String {
+    let mut faults = Faults::new(Config::new());
+    let name = match faults.call("describe") {
+        Ok(None) => format!("faulty-{kind}"),
+        Ok(Some(what)) if what == "another-name" => "somebody-else".to_owned(),
+        _ => return "{\"name\": 7".to_owned(),
+    };
+    let class = format!("org.example.Faulty{}", if kind == "source" { "Source" } else { "Sink" });
+    serde_json::json!({
+        "name": name, "version": version(), "kind": kind, "class": class, "aliases": [format!("faulty-{kind}")],
+        "doc": "Misbehaves as its configuration says.", "batch_versions": [1], "capabilities": ["fs"],
+        "watch": false, "config": config,
+    })
+    .to_string()
+}
+
+/// A key of the manifest.
+pub(crate) fn key(name: &str, kind: &str, default: Value) -> Value {
+    serde_json::json!({
+        "name": name, "type": kind, "required": false, "default_value": default, "importance": "LOW",
+        "documentation": "See the plugin's source.", "group": "Fault", "order": 1, "width": "MEDIUM",
+        "display_name": name, "dependents": [],
+    })
+}
+
+impl Faults {
+    pub(crate) fn new(config: Config) -> Self {
+        let mut variant = variant().skip(1);
+        let (at, what) = match (variant.next(), variant.next()) {
+            (Some(at), Some(what)) => (at.to_owned(), what.to_owned()),
+            _ => {
+                let of = |key: &str| config.get(key).cloned().unwrap_or_default();
+                (of("fault.at"), of("fault"))
+            }
+        };
+        Self { what, at, config, ..Self::default() }
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).map(String::as_str)
+    }
+
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.text(key).and_then(|text| text.parse().ok())
+    }
+
+    /// Has to be the first thing in every call. `Some` is a fault that only the caller can commit.
+    pub(crate) fn call(&mut self, at: &str) -> Result<Option<String>, Error> {
+        let calls = self.calls.entry(at.to_owned()).or_default();
+        *calls += 1;
+        let due = *calls > self.number("fault.after").unwrap_or(0)
+            && self.records >= self.number("fault.after.records").unwrap_or(0)
+            && self.struck < self.number("fault.times").unwrap_or(u64::MAX)
+            && self.text("fault.while").is_none_or(|file| Path::new(file).exists());
+        if at != self.at || self.what.is_empty() || !due {
+            return Ok(None);
+        }
+        self.struck += 1;
+        let what = self.what.clone();
+        if self.strike(&what, at)? { Ok(None) } else { Ok(Some(what)) }
+    }
+
+    /// Notes in the journal that a call went well.
+    pub(crate) fn journal(&self, line: &str) {
+        if let Some(file) = self.text("journal") {
+            let generation = self.text("transom.generation").unwrap_or("-");
+            let task = self.text("transom.task").unwrap_or("-");
+            let line = format!("{task} {generation} {} {line}\n", version());
+            let written = OpenOptions::new().append(true).create(true).open(file);
+            written.and_then(|mut file| file.write_all(line.as_bytes())).expect("a journal that may be written");
+        }
+    }
+
+    /// False: this is none of the faults that are the same in every call.
+    fn strike(&mut self, what: &str, at: &str) -> Result<bool, Error> {
+        match what {
+            "panic" => panic!("told to panic in {at}"),
+            "trap" => trap(),
+            "exit" => process::exit(3),
+            "spin" => loop {
+                black_box(());
+            },
+            "sleep" => loop {
+                thread::sleep(Duration::from_secs(3600));
+            },
+            "slow" => thread::sleep(Duration::from_millis(self.number("fault.ms").unwrap_or(1000))),
+            "grow" => loop {
+                self.hoard.push(vec![1; 1 << 20]);
+            },
+            // A megabyte a call, as a leak would.
+            "leak" => self.hoard.push(vec![1; 1 << 20]),
+            "recurse" => drop(black_box(recurse(0))),
+            "log-flood" => (0..100_000).for_each(|n| host::log(3, &format!("flood {n}"))),
+            "log-long" => host::log(3, &"long ".repeat(1 << 18)),
+            "print-flood" => (0..100_000).for_each(|n| eprintln!("flood {n}")),
+            "metric-flood" => (0..100_000).for_each(|n| host::metric(&format!("flood_{n}"), f64::from(n))),
+            "handles" => self.open_for_ever()?,
+            "read" | "write" | "connect" | "environment" | "secret" => self.reach_out(what)?,
+            "retriable" => return Err(error(1, format!("told to be retriable in {at}"))),
+            "fatal" => return Err(error(2, format!("told to fail in {at}"))),
+            "bad-record" => return Err(error(3, format!("told to refuse a record in {at}"))),
+            "config" => return Err(error(4, format!("told to refuse the configuration in {at}"))),
+            "unknown-code" => return Err(error(4711, format!("told to fail in an unknown way in {at}"))),
+            "long-error" => return Err(error(2, "long ".repeat(1 << 20))),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn open_for_ever(&self) -> Result<(), Error> {
+        let file = self.text("fault.file").unwrap_or_default();
+        loop {
+            mem::forget(File::open(file).map_err(|e| error(2, format!("no more handles: {e}")))?);
+        }
+    }
+
+    /// Tries what needs a grant. It ends well where there is one; else the error says what came back.
+    fn reach_out(&self, what: &str) -> Result<(), Error> {
+        let file = self.text("fault.file").unwrap_or_default();
+        let result = match what {
+            "read" => fs::read(file).map(drop).map_err(|e| e.to_string()),
+            "write" => fs::write(file, "written").map_err(|e| e.to_string()),
+            "connect" => {
+                let address = self.text("fault.address").unwrap_or_default();
+                TcpStream::connect(address).map(drop).map_err(|e| e.to_string())
+            }
+            "secret" => host::secret("any").map(drop),
+            _ if env::vars().count() + env::args().count() == 0 => Ok(()),
+            _ => Err(format!("{:?} {:?}", env::vars().collect::<Vec<_>>(), env::args().collect::<Vec<_>>())),
+        };
+        result.map_err(|e| error(2, format!("{what}: {e}")))
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn trap() -> ! {
+    process::abort()
+}
+
+#[allow(unconditional_recursion, reason = "it shall exhaust the stack")]
+fn recurse(depth: u64) -> [u64; 64] {
+    let mut frame = [depth; 64];
+    frame[1] = recurse(black_box(depth + 1))[0];
+    black_box(frame)
+}

@@ -1,0 +1,219 @@
+//! A sink that writes what it gets: a line `topic partition offset key value` a record, to `file` if
+//! there is one, durable at the next pre-commit.
+//!
+//! Beside the keys of [`fault`]: `hold`, whether nothing is committed unless it must be;
+//! `assign.seek`, offsets to seek to when partitions come; `put.timeout.ms`; `put.request.commit`;
+//! `put.pause`, partitions to pause at the first put, and resume at the put `put.resume.after`.
+
+#[path = "../../fault.rs"]
+mod fault;
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+
+use bindings::exports::transom::connect::{connector, plugin, sink_task};
+use bindings::transom::connect::types::Error;
+use bindings::transom::connect::{host, sink_context};
+use fault::{Faults, error, key, manifest, parse};
+use serde_json::json;
+use transom_batch::{Batch, Failure, Limits, OutcomeWriter};
+
+mod bindings {
+    #![allow(unsafe_code, unreachable_pub, clippy::allow_attributes_without_reason, reason = "generated")]
+    wit_bindgen::generate!({ path: "../../../wit", world: "sink-plugin" });
+    use super::Sink;
+    export!(Sink);
+}
+
+#[derive(Debug)]
+struct Sink;
+
+#[derive(Debug)]
+struct Task {
+    faults: Faults,
+    file: Option<File>,
+    puts: u64,
+}
+
+thread_local! {
+    static CONNECTOR: RefCell<Faults> = RefCell::default();
+    static TASK: RefCell<Option<Task>> = const { RefCell::new(None) };
+}
+
+impl plugin::Guest for Sink {
+    fn describe() -> String {
+        manifest("sink", json!([key("file", "STRING", json!(null)), key("hold", "BOOLEAN", json!("false"))]))
+    }
+}
+
+impl connector::Guest for Sink {
+    fn validate(config: String) -> String {
+        match parse(&config).and_then(|config| Faults::new(config).call("validate")) {
+            Ok(None) => String::new(),
+            Ok(Some(_)) => "{".to_owned(),
+            Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
+        }
+    }
+
+    fn alter_offsets(config: String, _offsets: String) -> Result<bool, Error> {
+        Faults::new(parse(&config)?).call("alter-offsets").map(|_| false)
+    }
+
+    fn start(config: String) -> Result<(), Error> {
+        let mut faults = Faults::new(parse(&config)?);
+        faults.call("start")?;
+        CONNECTOR.set(faults);
+        Ok(())
+    }
+
+    fn task_configs(max_tasks: u32) -> Result<Vec<String>, Error> {
+        CONNECTOR.with_borrow_mut(|faults| {
+            faults.call("task-configs")?;
+            Ok(vec!["{}".to_owned(); max_tasks as usize])
+        })
+    }
+
+    fn watch(_max_wait_ms: u32) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn stop() {}
+}
+
+impl sink_task::Guest for Sink {
+    fn open(config: String) -> Result<(), Error> {
+        let mut faults = Faults::new(parse(&config)?);
+        faults.call("open")?;
+        let open = |path: &str| OpenOptions::new().append(true).create(true).open(path);
+        let file = faults.text("file").map(open).transpose().map_err(|e| error(2, format!("file: {e}")))?;
+        faults.journal("open");
+        TASK.set(Some(Task { faults, file, puts: 0 }));
+        Ok(())
+    }
+
+    fn assign(partitions: String) -> Result<(), Error> {
+        with_task(|task| {
+            task.faults.call("assign")?;
+            if let Some(offsets) = task.faults.text("assign.seek") {
+                sink_context::seek(offsets).map_err(|e| error(2, e))?;
+            }
+            task.faults.journal(&format!("assign {partitions}"));
+            Ok(())
+        })
+    }
+
+    fn revoke(partitions: String, lost: bool) -> Result<(), Error> {
+        with_task(|task| {
+            task.faults.call("revoke")?;
+            task.faults.journal(&format!("{} {partitions}", if lost { "lost" } else { "revoke" }));
+            Ok(())
+        })
+    }
+
+    fn put(batch: Vec<u8>) -> Result<Vec<u8>, Error> {
+        with_task(|task| task.put(&batch))
+    }
+
+    fn pre_commit(offsets: String, reason: u32) -> Result<String, Error> {
+        with_task(|task| task.pre_commit(offsets, reason))
+    }
+
+    fn close() {
+        let closed = with_task(|task| {
+            task.faults.call("close")?;
+            task.faults.journal("close");
+            Ok(())
+        });
+        if let Err(e) = closed {
+            host::log(1, &e.message);
+        }
+    }
+}
+
+fn with_task<T>(act: impl FnOnce(&mut Task) -> Result<T, Error>) -> Result<T, Error> {
+    TASK.with_borrow_mut(|task| act(task.as_mut().ok_or_else(|| error(2, "a call before open"))?))
+}
+
+impl Task {
+    fn put(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        // The worker's own limits are what is tested here.
+        let limits = Limits { bytes: usize::MAX, records: u32::MAX };
+        let batch = Batch::parse(bytes, &limits).map_err(|e| error(2, e.to_string()))?;
+        let fault = self.faults.call("put")?;
+        self.puts += 1;
+        self.context_calls()?;
+        let mut lines = String::new();
+        let mut outcome = OutcomeWriter::new();
+        for record in batch.records() {
+            let text = |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
+            let (topic, partition) = (record.run.topic, record.run.partition.unwrap_or(-1));
+            let offset = record.offset.ok_or_else(|| error(2, "a record without offset"))?;
+            if let Some(fault) = &fault {
+                let topic = if fault == "foreign-outcome" { "never-seen" } else { topic };
+                let failure = Failure { topic, partition, offset, code: 3, message: "told to refuse it" };
+                outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
+            }
+            let line = format!("{topic} {partition} {offset} {} {}", text(record.key), text(record.value));
+            writeln!(lines, "{line}").expect("a string takes all");
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(lines.as_bytes()).map_err(|e| error(1, format!("file: {e}")))?;
+        }
+        self.faults.records += batch.len() as u64;
+        host::metric("records", self.faults.records as f64);
+        if !batch.is_empty() {
+            self.faults.journal(&format!("put {}", batch.len()));
+        }
+        Ok(match fault.as_deref() {
+            Some("garbage") => vec![0xAB; 100],
+            _ => outcome.finish(),
+        })
+    }
+
+    fn context_calls(&mut self) -> Result<(), Error> {
+        if let Some(ms) = self.faults.number("put.timeout.ms") {
+            sink_context::timeout(u32::try_from(ms).map_err(|e| error(4, e.to_string()))?);
+        }
+        if self.faults.text("put.request.commit") == Some("true") {
+            sink_context::request_commit();
+        }
+        if let Some(partitions) = self.faults.text("put.pause") {
+            if self.puts == 1 {
+                sink_context::pause(partitions);
+            } else if Some(self.puts) == self.faults.number("put.resume.after") {
+                sink_context::resume(partitions);
+            }
+        }
+        Ok(())
+    }
+
+    fn pre_commit(&mut self, offsets: String, reason: u32) -> Result<String, Error> {
+        const SWAP: u32 = 5;
+        const REVOKE: u32 = 3;
+        let fault = self.faults.call("pre-commit")?;
+        if let Some(file) = &self.file {
+            file.sync_all().map_err(|e| error(1, format!("file: {e}")))?;
+        }
+        self.faults.journal(&format!("pre-commit {reason} {offsets}"));
+        let forced = (REVOKE..=SWAP).contains(&reason);
+        Ok(match fault.as_deref() {
+            None if self.faults.text("hold") == Some("true") && !forced => String::new(),
+            None => offsets,
+            Some("none") => String::new(),
+            Some("beyond") => beyond(&offsets)?,
+            Some("foreign") => r#"[{"topic":"never-seen","partition":0,"offset":1}]"#.to_owned(),
+            Some(_) => "[{".to_owned(),
+        })
+    }
+}
+
+/// More than was put.
+fn beyond(offsets: &str) -> Result<String, Error> {
+    let mut all: Vec<serde_json::Value> = serde_json::from_str(offsets).map_err(|e| error(2, e.to_string()))?;
+    for one in &mut all {
+        one["offset"] = json!(one["offset"].as_i64().unwrap_or(0) + 1_000_000);
+    }
+    Ok(json!(all).to_string())
+}
