@@ -18,6 +18,8 @@ mod sink;
 mod source;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 // Only what the export macros expand to names these two.
@@ -39,6 +41,7 @@ pub use manifest::Manifest;
 pub use output::Output;
 pub use pace::Pace;
 pub use records::{Added, Entry, Records};
+pub use serde_json::{Value, json};
 pub use sink::{Reason, Sink};
 pub use source::Source;
 pub use transform::Transform;
