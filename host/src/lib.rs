@@ -70,6 +70,6 @@ mod offsets;
 mod plugin;
 mod rest;
 mod task;
-mod telemetry;
+pub mod telemetry;
 mod version;
 mod worker;

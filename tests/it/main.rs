@@ -8,5 +8,6 @@ mod kills;
 mod main_job;
 mod membership;
 mod producers;
+mod rest;
 mod swap;
 mod tidy;

@@ -1,5 +1,66 @@
 //! Configuration: raw text becomes checked values here, and nowhere else.
+//!
+//! Three phases, of which this module is the first two: raw (an ordered map of strings, as the user wrote
+//! it), valid ([`WorkerConfig`], [`ConnectorConfig`]: whoever holds one need not check anything again), run.
+//! Parsing has no side effect and finds all that is wrong at once ([`Problems`]). Files and the environment
+//! are read in `load` alone.
+//!
+//! Settings are data ([`ConfigKey`]): the worker's, those that all connectors have in common, and those of a
+//! plugin, which come with its manifest. So each can be read, checked, listed and explained in one way.
 
+mod connector;
+mod connector_keys;
+mod converter;
+mod definition;
+mod glob;
+mod known_keys;
+mod load;
+mod nearest;
 mod problem;
+mod properties;
+mod reader;
+mod sandbox;
+mod validate;
+mod worker;
+mod worker_keys;
 
-pub use problem::{Problem, Problems};
+use std::collections::BTreeMap;
+
+pub(crate) use self::connector::{ConnectorConfig, Errors, Tolerance, validate_connector};
+pub(crate) use self::connector_keys::common_definitions;
+pub(crate) use self::converter::{Converter, Converters};
+pub(crate) use self::definition::{
+    ConfigKey, Importance, KeyReport, Type, ValidationReport, Validator, Width,
+};
+pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
+pub use self::problem::{Problem, Problems};
+pub(crate) use self::properties::Properties;
+pub(crate) use self::sandbox::{Grant, Sandbox, fs_key};
+pub(crate) use self::validate::validate;
+pub(crate) use self::worker::{OverridePolicy, Surroundings, WorkerConfig};
+pub(crate) use self::worker_keys::help;
+
+/// A configuration as the user wrote it.
+pub(crate) type RawConfig = BTreeMap<String, String>;
+
+/// What a plugin is, and with it what a connector is that uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Brings records into Kafka.
+    Source,
+    /// Takes records out of Kafka.
+    Sink,
+    /// Changes batches on their way; no connector.
+    Transform,
+}
+
+/// What a connector shall be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Its tasks run.
+    Running,
+    /// Its tasks exist and hold still.
+    Paused,
+    /// It has no tasks.
+    Stopped,
+}

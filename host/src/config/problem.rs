@@ -28,6 +28,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Kafka Connect's own messages name key and value already.
+        if self.message.contains(&format!("configuration {}:", self.key))
+            || self.message.contains(&format!("configuration \"{}\"", self.key))
+        {
+            return f.write_str(&self.message);
+        }
         match &self.value {
             Some(value) => write!(f, "{}={value}: {}", self.key, self.message),
             None => write!(f, "{}: {}", self.key, self.message),

@@ -135,7 +135,7 @@ impl TaskState {
         &self.setup
     }
 
-    fn files(&mut self) -> FilesView<'_> {
+    pub(crate) fn files(&mut self) -> FilesView<'_> {
         FilesView { wasi: self.wasi.filesystem(), granted: &self.granted, refusals: &mut self.refusals }
     }
 

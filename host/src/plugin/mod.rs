@@ -39,6 +39,9 @@ mod streams;
 mod version;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use call::{CallError, Code};
 pub(crate) use check::check;
 pub(crate) use compile::compile_child_main;

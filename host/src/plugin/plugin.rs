@@ -185,7 +185,8 @@ impl Candidate {
 impl Code {
     /// Asks a throw-away instance, which is granted nothing, what the plugin is.
     fn describe(&self, sandbox: &Sandbox) -> Result<String, LoadError> {
-        let sandbox = Sandbox { call_timeout: DESCRIBE, ..sandbox.nothing() };
+        let limit = sandbox.call_timeout.min(DESCRIBE);
+        let sandbox = Sandbox { call_timeout: limit, ..sandbox.nothing() };
         let ask = async {
             let (mut core, instance) = instantiate(self, Setup::throw_away(&sandbox)).await?;
             let guest = self.exports.plugin.load(&mut core.store, &instance);

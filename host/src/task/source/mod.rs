@@ -181,8 +181,6 @@ impl Body for Source {
         let offsets: Arc<dyn OffsetLookup> = Arc::new(self.parts.store.reader(&ctx.identity.connector));
         let setup = ctx.setup(&self.parts.sandbox, Some(offsets));
         let progress = self.progress(ctx).await?;
-        // Whatever stands in the ledger was drained or given up; what is not durable is read again.
-        progress.ledger.forget_open();
         let open = async {
             let mut instance = SourceInstance::new(plugin, setup).await?;
             instance.open(&config).await?;

@@ -1,0 +1,266 @@
+//! The configuration of a connector, valid by construction.
+//!
+//! Keys that nothing defines are allowed, as in Kafka Connect: they are handed to the plugin like all others.
+
+use std::fmt;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::connector_keys::common_definitions;
+use super::converter::{Converter, Converters, check_header_converter};
+use super::definition::{ConfigKey, ValidationReport};
+use super::reader::Reader;
+use super::validate::validate;
+use super::worker::{OverridePolicy, WorkerConfig};
+use super::{Kind, Problem, Problems, RawConfig};
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct ConnectorConfig {
+    pub(crate) name: String,
+    /// `connector.class`
+    pub(crate) class: String,
+    pub(crate) kind: Kind,
+    pub(crate) tasks_max: u32,
+    /// What a sink reads; empty when `topics_regex` says it.
+    pub(crate) topics: Vec<String>,
+    /// A pattern that matches whole names.
+    pub(crate) topics_regex: Option<String>,
+    pub(crate) converters: Converters,
+    /// `producer.override.*`, without the prefix; likewise the next two.
+    pub(crate) producer_overrides: RawConfig,
+    pub(crate) consumer_overrides: RawConfig,
+    pub(crate) admin_overrides: RawConfig,
+    pub(crate) errors: Errors,
+    /// All of it, as the user wrote it.
+    pub(crate) raw: RawConfig,
+}
+
+/// What becomes of records that fail: `errors.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Errors {
+    pub(crate) tolerance: Tolerance,
+    /// `None`: for ever.
+    pub(crate) retry_timeout: Option<Duration>,
+    pub(crate) retry_delay_max: Duration,
+    pub(crate) log: bool,
+    pub(crate) log_messages: bool,
+    pub(crate) dead_letters: Option<DeadLetters>,
+}
+
+/// Whether records that fail are tolerated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tolerance {
+    None,
+    All,
+}
+
+/// Where records that fail are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeadLetters {
+    pub(crate) topic: String,
+    /// `None`: the broker's default.
+    pub(crate) replication_factor: Option<u16>,
+    pub(crate) context_headers: bool,
+}
+
+/// Without the values: there may be passwords among them.
+impl fmt::Debug for ConnectorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorConfig")
+            .field("name", &self.name)
+            .field("class", &self.class)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConnectorConfig {
+    /// Checks a connector's configuration: against the common definition, that of its plugin, and what the
+    /// worker allows.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn parse(
+        raw: RawConfig,
+        kind: Kind,
+        definition: &[ConfigKey],
+        worker: &WorkerConfig,
+    ) -> Result<Self, Problems> {
+        let mut problems = validate_connector(&raw, kind, definition).problems(&raw);
+        for (prefix, _) in OVERRIDES {
+            check_policy(prefix, &raw, worker.override_policy, &mut problems);
+        }
+        // Read with a report of its own: what is wrong stands in `problems` already.
+        let keys = common_definitions(kind);
+        let mut reader = Reader::new(&keys, &raw);
+        let converter = |key: &str, default| {
+            // As above.
+            Converter::read(key, &raw, &mut Problems::default()).unwrap_or(default)
+        };
+        let (topics, topics_regex) = topics(&mut reader, kind);
+        let config = Self {
+            name: reader.text("name").unwrap_or_default(),
+            class: reader.text("connector.class").unwrap_or_default(),
+            kind,
+            tasks_max: u32::try_from(reader.integer("tasks.max")).unwrap_or(1),
+            topics,
+            topics_regex,
+            converters: Converters {
+                key: converter("key.converter", worker.converters.key),
+                value: converter("value.converter", worker.converters.value),
+            },
+            producer_overrides: overrides("producer.override.", &raw),
+            consumer_overrides: overrides("consumer.override.", &raw),
+            admin_overrides: overrides("admin.override.", &raw),
+            errors: errors(&mut reader, kind),
+            raw: RawConfig::new(),
+        };
+        problems.or(Self { raw, ..config })
+    }
+}
+
+/// Checks what can be checked without a worker: the definitions, and what they cannot say.
+pub(crate) fn validate_connector(raw: &RawConfig, kind: Kind, definition: &[ConfigKey]) -> ValidationReport {
+    let mut keys = common_definitions(kind);
+    // What a plugin defines anew counts as it defines it.
+    keys.retain(|key| definition.iter().all(|own| own.name != key.name));
+    keys.extend_from_slice(definition);
+    let class = raw.get("connector.class").cloned().unwrap_or_default();
+    let mut report = ValidationReport::new(class, validate(&keys, raw));
+    let mut problems = Problems::default();
+    if kind == Kind::Sink {
+        check_topics(raw, &mut problems);
+    }
+    for key in ["key.converter", "value.converter"] {
+        let _ = Converter::read(key, raw, &mut problems);
+    }
+    check_header_converter(raw, &mut problems);
+    check_not_there_yet(raw, &mut problems);
+    report.add(problems);
+    report
+}
+
+/// Prefixes of client settings, with the kind of client.
+const OVERRIDES: &[(&str, &str)] =
+    &[("producer.override.", "producer"), ("consumer.override.", "consumer"), ("admin.override.", "admin")];
+
+fn overrides(prefix: &str, raw: &RawConfig) -> RawConfig {
+    let strip = |(key, value): (&String, &String)| {
+        Some((key.strip_prefix(prefix)?.to_owned(), value.trim().to_owned()))
+    };
+    raw.iter().filter_map(strip).collect()
+}
+
+fn check_policy(prefix: &str, raw: &RawConfig, policy: OverridePolicy, problems: &mut Problems) {
+    for key in raw.keys() {
+        if let Some(setting) = key.strip_prefix(prefix)
+            && !policy.allows(setting)
+        {
+            let message = format!(
+                "The '{}' policy does not allow '{setting}' to be overridden in the connector configuration.",
+                policy.name()
+            );
+            problems.push(Problem::without_value(key, message));
+        }
+    }
+}
+
+fn topics(reader: &mut Reader<'_>, kind: Kind) -> (Vec<String>, Option<String>) {
+    if kind != Kind::Sink {
+        return (Vec::new(), None);
+    }
+    let mut topics = reader.list("topics");
+    topics.sort_unstable();
+    topics.dedup();
+    (topics, reader.text("topics.regex").filter(|pattern| !pattern.is_empty()))
+}
+
+/// Exactly one of `topics` and `topics.regex` says what a sink reads, and dead letters go elsewhere.
+fn check_topics(raw: &RawConfig, problems: &mut Problems) {
+    let set = |key: &str| raw.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let (topics, pattern) = (set("topics"), set("topics.regex"));
+    let message = match (topics, pattern) {
+        (None, None) => Some("Must configure one of topics or topics.regex"),
+        (Some(_), Some(_)) => {
+            Some("topics and topics.regex are mutually exclusive options, but both are set.")
+        }
+        _ => None,
+    };
+    if let Some(message) = message {
+        for key in ["topics", "topics.regex"] {
+            problems.push(Problem { key: key.into(), value: raw.get(key).cloned(), message: message.into() });
+        }
+    }
+    if topics.is_some_and(|topics| topics.split(',').any(|topic| topic.trim().is_empty())) {
+        problems.push(Problem::new("topics", topics.unwrap_or_default(), "a topic's name may not be empty"));
+    }
+    let key = "errors.deadletterqueue.topic.name";
+    let Some(dead_letters) = set(key) else { return };
+    if topics.is_some_and(|topics| topics.split(',').any(|topic| topic.trim() == dead_letters)) {
+        let message = format!(
+            "The DLQ topic '{dead_letters}' may not be included in the list of topics \
+             ('topics'={}) consumed by the connector",
+            topics.unwrap_or_default()
+        );
+        problems.push(Problem::new(key, dead_letters, message));
+    }
+    let whole = pattern.and_then(|pattern| Regex::new(&format!("^(?:{pattern})$")).ok());
+    if whole.is_some_and(|whole| whole.is_match(dead_letters)) {
+        let message = format!(
+            "The DLQ topic '{dead_letters}' may not be matched by the regex for topics \
+             ('topics.regex'={}) consumed by the connector",
+            pattern.unwrap_or_default()
+        );
+        problems.push(Problem::new(key, dead_letters, message));
+    }
+}
+
+/// What Kafka Connect has and would change records, refused until it is there.
+fn check_not_there_yet(raw: &RawConfig, problems: &mut Problems) {
+    let refusals = [
+        ("transforms", "transformations are not there yet; remove the key to run without them"),
+        ("predicates", "predicates are not there yet; remove the key to run without them"),
+    ];
+    for (key, message) in refusals {
+        if let Some(value) = raw.get(key).filter(|value| !value.trim().is_empty()) {
+            problems.push(Problem::new(key, value, message));
+        }
+    }
+    if let Some(value) = raw.get("exactly.once.support").filter(|value| value.trim() == "required") {
+        let message = "there are no transactions for sources yet; remove the key to run at least once";
+        problems.push(Problem::new("exactly.once.support", value, message));
+    }
+}
+
+fn errors(reader: &mut Reader<'_>, kind: Kind) -> Errors {
+    let tolerance = match reader.text("errors.tolerance").as_deref() {
+        Some("all") => Tolerance::All,
+        _ => Tolerance::None,
+    };
+    Errors {
+        tolerance,
+        retry_timeout: match reader.integer("errors.retry.timeout") {
+            -1 => None,
+            _ => Some(reader.millis("errors.retry.timeout")),
+        },
+        retry_delay_max: reader.millis("errors.retry.delay.max.ms"),
+        log: reader.boolean("errors.log.enable"),
+        log_messages: reader.boolean("errors.log.include.messages"),
+        dead_letters: if kind == Kind::Sink { dead_letters(reader) } else { None },
+    }
+}
+
+fn dead_letters(reader: &mut Reader<'_>) -> Option<DeadLetters> {
+    let topic = reader.text("errors.deadletterqueue.topic.name").filter(|topic| !topic.is_empty())?;
+    Some(DeadLetters {
+        topic,
+        replication_factor: u16::try_from(reader.integer("errors.deadletterqueue.topic.replication.factor"))
+            .ok(),
+        context_headers: reader.boolean("errors.deadletterqueue.context.headers.enable"),
+    })
+}
+
+#[cfg(test)]
+#[path = "connector_tests.rs"]
+mod tests;

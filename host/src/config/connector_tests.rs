@@ -1,0 +1,167 @@
+//! A connector's configuration: what is read, what is refused.
+
+use super::super::definition::Type;
+use super::super::worker::Surroundings;
+use super::*;
+
+fn raw(pairs: &[(&str, &str)]) -> RawConfig {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn worker(pairs: &[(&str, &str)]) -> WorkerConfig {
+    let mut all = raw(&[
+        ("key.converter", "String"),
+        ("value.converter", "Json"),
+        ("value.converter.schemas.enable", "false"),
+        ("offset.storage.file.filename", "/offsets"),
+        ("plugin.cache.dir", "/cache"),
+    ]);
+    all.extend(raw(pairs));
+    WorkerConfig::parse(&all, &Surroundings::default()).unwrap()
+}
+
+fn parse(kind: Kind, pairs: &[(&str, &str)]) -> Result<ConnectorConfig, Problems> {
+    let mut all = raw(&[("name", "c"), ("connector.class", "File")]);
+    all.extend(raw(pairs));
+    let definition =
+        [ConfigKey::new("file", Type::String, "").required(), ConfigKey::new("token", Type::Password, "")];
+    ConnectorConfig::parse(all, kind, &definition, &worker(&[]))
+}
+
+#[track_caller]
+fn refused(kind: Kind, pairs: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let problems = parse(kind, pairs).unwrap_err();
+    let found: Vec<_> =
+        problems.0.iter().map(|problem| (problem.key.as_str(), problem.message.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_source_needs_what_its_plugin_needs() {
+    let config = parse(Kind::Source, &[("file", "f")]).unwrap();
+    assert_eq!((config.name.as_str(), config.class.as_str(), config.tasks_max), ("c", "File", 1));
+    assert_eq!(config.raw.len(), 3);
+    assert_eq!(config.errors.tolerance, Tolerance::None);
+    assert_eq!(config.errors.retry_timeout, Some(Duration::ZERO));
+    refused(
+        Kind::Source,
+        &[],
+        &[("file", "Missing required configuration \"file\" which has no default value.")],
+    );
+}
+
+#[test]
+fn all_problems_are_reported_at_once_in_javas_words() {
+    refused(
+        Kind::Sink,
+        &[("name", ""), ("tasks.max", "0"), ("topics", "t"), ("errors.tolerance", "some")],
+        &[
+            ("name", "Invalid value  for configuration name: String may not be empty"),
+            ("tasks.max", "Invalid value 0 for configuration tasks.max: Value must be at least 1"),
+            (
+                "errors.tolerance",
+                "Invalid value some for configuration errors.tolerance: String must be one of: none, all",
+            ),
+            ("file", "Missing required configuration \"file\" which has no default value."),
+        ],
+    );
+}
+
+#[test]
+fn a_sink_reads_exactly_one_of_topics_and_a_pattern() {
+    let sink = |pairs: &[(&str, &str)]| {
+        let mut all = vec![("file", "f")];
+        all.extend_from_slice(pairs);
+        parse(Kind::Sink, &all)
+    };
+    assert_eq!(sink(&[("topics", "b, a,b")]).unwrap().topics, ["a", "b"]);
+    let pattern = sink(&[("topics.regex", "logs-.*")]).unwrap();
+    assert_eq!((pattern.topics.len(), pattern.topics_regex.as_deref()), (0, Some("logs-.*")));
+    assert_eq!(sink(&[]).unwrap_err().0.len(), 2);
+    assert_eq!(sink(&[("topics", "t"), ("topics.regex", "t")]).unwrap_err().0.len(), 2);
+    assert_eq!(sink(&[("topics.regex", "(")]).unwrap_err().0.len(), 1);
+    assert_eq!(sink(&[("topics", "a,,b")]).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn dead_letters_may_not_come_back() {
+    let count = |key, value| {
+        let topic = ("errors.deadletterqueue.topic.name", "dead");
+        parse(Kind::Sink, &[("file", "f"), (key, value), topic]).map_err(|problems| problems.0.len())
+    };
+    assert_eq!(count("topics", "a,dead").unwrap_err(), 1);
+    assert_eq!(count("topics.regex", "de.*").unwrap_err(), 1);
+    let dead_letters = count("topics.regex", "de").unwrap().errors.dead_letters.unwrap();
+    assert_eq!((dead_letters.topic.as_str(), dead_letters.replication_factor), ("dead", Some(3)));
+}
+
+#[test]
+fn converters_are_the_workers_unless_the_connector_names_its_own() {
+    let plain = Converter::Json { schemas: false, replace_null_with_default: true };
+    let converters = parse(Kind::Source, &[("file", "f")]).unwrap().converters;
+    assert_eq!(converters, Converters { key: Converter::String, value: plain });
+    let own = parse(Kind::Source, &[("file", "f"), ("value.converter", "Json")]).unwrap().converters;
+    let enveloped = Converter::Json { schemas: true, replace_null_with_default: true };
+    assert_eq!(own, Converters { key: Converter::String, value: enveloped });
+    assert_eq!(parse(Kind::Source, &[("file", "f"), ("key.converter", "Avro")]).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn overrides_are_kept_without_their_prefix_if_the_policy_allows_them() {
+    let pairs = [("file", "f"), ("producer.override.linger.ms", "5"), ("admin.override.retries", "1")];
+    let config = parse(Kind::Source, &pairs).unwrap();
+    assert_eq!(config.producer_overrides, raw(&[("linger.ms", "5")]));
+    assert_eq!(config.admin_overrides, raw(&[("retries", "1")]));
+    let strict = worker(&[("connector.client.config.override.policy", "None")]);
+    let mut all = raw(&[("name", "c"), ("connector.class", "File")]);
+    all.extend(raw(&pairs));
+    let problems = ConnectorConfig::parse(all, Kind::Source, &[], &strict).unwrap_err();
+    assert_eq!(
+        problems.0[0],
+        Problem::without_value(
+            "producer.override.linger.ms",
+            "The 'None' policy does not allow 'linger.ms' to be overridden in the connector configuration."
+        )
+    );
+    assert_eq!(problems.0.len(), 2);
+}
+
+#[test]
+fn what_would_change_records_and_is_not_there_is_refused() {
+    for key in ["transforms", "predicates"] {
+        let problems = parse(Kind::Source, &[("file", "f"), (key, "a")]).unwrap_err();
+        assert!(problems.0[0].message.contains("not there yet"), "{problems}");
+    }
+    assert!(parse(Kind::Source, &[("file", "f"), ("transforms", "")]).is_ok());
+    assert!(parse(Kind::Source, &[("file", "f"), ("exactly.once.support", "required")]).is_err());
+}
+
+#[test]
+fn keys_that_nothing_defines_are_the_plugins_business() {
+    assert_eq!(parse(Kind::Source, &[("file", "f"), ("anything", "x")]).unwrap().raw["anything"], "x");
+}
+
+#[test]
+fn a_plugin_may_define_a_common_key_anew() {
+    let own = ConfigKey::new("topics", Type::String, "").default("mine");
+    let report = validate_connector(&raw(&[]), Kind::Sink, &[own]);
+    let topics: Vec<_> = report.configs.iter().filter(|key| key.name == "topics").collect();
+    assert_eq!((topics.len(), topics[0].value.as_deref()), (1, Some("mine")));
+}
+
+#[test]
+fn the_report_has_the_frameworks_keys_first_and_all_groups() {
+    let own = ConfigKey::new("file", Type::String, "").shown("File", 1, super::super::Width::Long, "File");
+    let report = validate_connector(&raw(&[("connector.class", "File")]), Kind::Sink, &[own]);
+    assert_eq!(report.name, "File");
+    assert_eq!(report.configs[0].name, "name");
+    assert_eq!(report.groups, ["Common", "Transforms", "Predicates", "Error Handling", "File"]);
+    let name = &report.configs[0];
+    assert_eq!(name.errors, ["Missing required configuration \"name\" which has no default value."]);
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let config = parse(Kind::Source, &[("file", "f"), ("token", "sesame")]).unwrap();
+    assert!(!format!("{config:?}").contains("sesame"));
+}

@@ -1,0 +1,171 @@
+//! A worker's configuration: what is read, what is refused, what is said about it.
+
+use super::*;
+
+const SMALLEST: &[(&str, &str)] = &[
+    ("key.converter", "String"),
+    ("value.converter", "Json"),
+    ("offset.storage.file.filename", "offsets.json"),
+];
+
+fn parse(pairs: &[(&str, &str)]) -> Result<WorkerConfig, Problems> {
+    let raw = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let surroundings = Surroundings {
+        variables: [("HOME".to_owned(), "/home/me".to_owned())].into(),
+        hostname: "here".to_owned(),
+        directory: "/work".into(),
+    };
+    WorkerConfig::parse(&raw, &surroundings)
+}
+
+fn with(pairs: &[(&str, &str)]) -> Result<WorkerConfig, Problems> {
+    let all: BTreeMap<&str, &str> = SMALLEST.iter().chain(pairs).copied().collect();
+    parse(&all.into_iter().collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn refused(key: &str, value: &str, message: &str) {
+    let problems = with(&[(key, value)]).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert_eq!(problems.0[0].key, key);
+    assert!(problems.0[0].message.contains(message), "{problems}");
+}
+
+#[test]
+fn three_settings_are_enough() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.offsets_file, Path::new("/work/offsets.json"));
+    assert_eq!(config.client["bootstrap.servers"], "localhost:9092");
+    assert_eq!(config.offset_flush_interval, Duration::from_secs(60));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(5));
+    assert_eq!(config.listeners, [(String::new(), 8083)]);
+    assert_eq!(config.advertised, "here:8083");
+    assert_eq!(config.identity(), "here:/work/offsets.json");
+    assert_eq!(config.plugin_cache_dir, Path::new("/home/me/.cache/transom"));
+    assert_eq!((config.prefetch_bytes, config.in_flight_bytes), (256 << 20, 32 << 20));
+    assert!(config.static_membership && config.plugin_path.is_empty() && config.notes.is_empty());
+    assert_eq!(config.sandbox("any"), Sandbox::default());
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let problems = parse(&[
+        ("value.converter", "Avro"),
+        ("offset.flush.interval.ms", "soon"),
+        ("bootstrap.servers", "localhost"),
+        ("listeners", "https://:8443,http:8083"),
+        ("plugins.path", "/plugins"),
+        ("sandbox.p.fs", "data"),
+    ])
+    .unwrap_err();
+    let mut keys: Vec<_> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(
+        keys,
+        [
+            "bootstrap.servers",
+            "key.converter",
+            "listeners",
+            "offset.flush.interval.ms",
+            "offset.storage.file.filename",
+            "plugins.path",
+            "sandbox.p.fs",
+            "value.converter"
+        ],
+        "{problems}"
+    );
+}
+
+#[test]
+fn an_unknown_setting_is_a_problem_with_the_nearest_known_name() {
+    refused("offset.flush.intervall.ms", "1", "did you mean offset.flush.interval.ms?");
+    refused("plugin_path", "/p", "did you mean plugin.path?");
+    refused("acks", "all", "producer., consumer. or admin.");
+    assert_eq!(with(&[("sasl_password", "secret")]).unwrap_err().0[0].value, None);
+}
+
+#[test]
+fn settings_of_clients_are_kept_without_their_prefix() {
+    let config = with(&[
+        ("bootstrap.servers", " a:1 , b:2 "),
+        ("security.protocol", "SSL"),
+        ("ssl.truststore.location", "/t.jks"),
+        ("producer.linger.ms", "5"),
+        ("consumer.fetch.min.bytes", "1"),
+        ("consumer.prefetch.max.bytes", "2000000"),
+        ("admin.retries", "3"),
+    ])
+    .unwrap();
+    assert_eq!(config.client["bootstrap.servers"], "a:1,b:2");
+    assert_eq!(config.client["security.protocol"], "SSL");
+    assert_eq!(config.client.len(), 3);
+    assert_eq!(config.producer, RawConfig::from([("linger.ms".into(), "5".into())]));
+    assert_eq!(config.consumer, RawConfig::from([("fetch.min.bytes".into(), "1".into())]));
+    assert_eq!(config.admin, RawConfig::from([("retries".into(), "3".into())]));
+    assert_eq!(config.prefetch_bytes, 2_000_000);
+}
+
+#[test]
+fn settings_that_have_no_effect_are_noted() {
+    let config =
+        with(&[("group.id", "g"), ("plugin.discovery", "only_scan"), ("metric.reporters", "")]).unwrap();
+    assert_eq!(config.notes.len(), 3);
+    assert_eq!(config.notes[0], "group.id has no effect: it is for distributed mode");
+}
+
+#[test]
+fn settings_that_must_not_be_ignored_are_refused() {
+    refused("config.providers", "file", "write the value itself");
+    refused("rest.extension.classes", "a.B", "checks logins");
+    refused("exactly.once.source.support", "enabled", "no transactions");
+    assert_eq!(with(&[("exactly.once.source.support", "disabled")]).unwrap().notes.len(), 1);
+    refused("listeners", "https://:8443", "proxy that ends TLS");
+}
+
+#[test]
+fn listeners_have_a_host_and_a_port() {
+    let config = with(&[("listeners", "http://127.0.0.1:0, HTTP://[::1]:80/")]).unwrap();
+    assert_eq!(config.listeners, [("127.0.0.1".to_owned(), 0), ("::1".to_owned(), 80)]);
+    refused("listeners", "http://host", "http://host:8083");
+    refused("listeners", "", "at least one");
+    refused("listeners", "http://host:99999", "no address");
+}
+
+#[test]
+fn what_is_advertised_can_be_set() {
+    let advertised = |pairs: &[(&str, &str)]| with(pairs).unwrap().advertised;
+    assert_eq!(advertised(&[("listeners", "http://127.0.0.1:1")]), "127.0.0.1:1");
+    assert_eq!(advertised(&[("listeners", "http://0.0.0.0:1")]), "here:1");
+    assert_eq!(advertised(&[("listeners", "http://[::1]:1")]), "[::1]:1");
+    assert_eq!(advertised(&[("rest.advertised.host.name", "h"), ("rest.advertised.port", "2")]), "h:2");
+    refused("rest.advertised.port", "70000", "up to 65535");
+    refused("rest.advertised.listener", "https", "String must be one of: http");
+}
+
+#[test]
+fn the_policy_is_known_by_name_and_class() {
+    let policy = |text| {
+        with(&[("connector.client.config.override.policy", text)]).map(|config| config.override_policy)
+    };
+    assert_eq!(policy("None"), Ok(OverridePolicy::None));
+    let class = "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy";
+    assert_eq!(policy(class), Ok(OverridePolicy::Principal));
+    assert!(policy("Some").is_err());
+    assert!(
+        OverridePolicy::Principal.allows("sasl.mechanism") && !OverridePolicy::Principal.allows("linger.ms")
+    );
+}
+
+#[test]
+fn paths_begin_where_the_worker_was_started() {
+    let config = with(&[("plugin.path", "plugins, /opt/plugins"), ("plugin.cache.dir", "cache")]).unwrap();
+    assert_eq!(config.plugin_path, [Path::new("/work/plugins"), Path::new("/opt/plugins")]);
+    assert_eq!(config.plugin_cache_dir, Path::new("/work/cache"));
+}
+
+#[test]
+fn settings_of_clients_do_not_show_in_debug_output() {
+    let config = with(&[("sasl.jaas.config", "password=sesame")]).unwrap();
+    assert!(!format!("{config:?}").contains("sesame"));
+}

@@ -1,0 +1,96 @@
+//! `/connector-plugins`: which plugins there are, what they can be told, and whether a configuration
+//! would do.
+
+use axum::extract::{Query, State};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::body::{ConfigBody, JsonBytes};
+use super::error::{ApiError, carry_out};
+use super::path::Name;
+use super::status;
+use crate::config::KeyReport;
+use crate::plugin::Kind;
+use crate::worker::Worker;
+use crate::worker::api::PluginInfo;
+
+pub(super) fn routes() -> Router<Worker> {
+    Router::new()
+        .route("/connector-plugins", get(list))
+        .route("/connector-plugins/{name}/config", get(config))
+        .route("/connector-plugins/{name}/config/validate", put(validate))
+}
+
+/// Sinks, sources, and with `connectorsOnly=false` the others too.
+async fn list(State(worker): State<Worker>, Query(parameters): Query<Vec<(String, String)>>) -> Json<Value> {
+    let connectors_only = parameters
+        .iter()
+        .find(|(name, _)| name == "connectorsOnly")
+        .is_none_or(|(_, value)| value.eq_ignore_ascii_case("true"));
+    let mut plugins = worker.plugins();
+    plugins.retain(|plugin| !connectors_only || plugin.kind != Kind::Transform);
+    plugins.sort_by_key(|plugin| match plugin.kind {
+        Kind::Sink => 0,
+        Kind::Source => 1,
+        Kind::Transform => 2,
+    });
+    Json(plugins.iter().map(plugin_json).collect())
+}
+
+async fn config(State(worker): State<Worker>, Name(class): Name) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!(worker.plugin_config(&class)?)))
+}
+
+/// Errors of the configuration are the answer here, not an error of the request.
+async fn validate(
+    State(worker): State<Worker>,
+    Name(class): Name,
+    JsonBytes(body): JsonBytes,
+) -> Result<Json<Value>, ApiError> {
+    let body = ConfigBody::decode(&body)?;
+    if let Some(included) = body.values.get("connector.class")
+        && !short(included).ends_with(short(&class))
+    {
+        return Err(ApiError::bad_request(format!(
+            "Included connector type {included} does not match request type {class}"
+        )));
+    }
+    let nulls = body.null_problems();
+    let mut report = carry_out(async move { worker.validate(&class, body.values).await }).await?;
+    report.add(nulls);
+    let errors: usize = report.configs.iter().map(|key| key.errors.len()).sum();
+    Ok(Json(json!({
+        "name": report.name,
+        "error_count": errors,
+        "groups": report.groups,
+        "configs": report.configs.iter().map(key_report_json).collect::<Value>(),
+    })))
+}
+
+/// `FileStreamSourceConnector` and `FileStreamSource` mean the same.
+fn short(class: &str) -> &str {
+    class.strip_suffix("Connector").unwrap_or(class)
+}
+
+fn plugin_json(plugin: &PluginInfo) -> Value {
+    json!({
+        "class": plugin.class,
+        "type": status::plugin_type(plugin.kind),
+        "version": plugin.version,
+        "plugin": status::of_code(&plugin.name, &plugin.version, &plugin.sha256),
+    })
+}
+
+fn key_report_json(report: &KeyReport) -> Value {
+    json!({
+        "definition": report.definition,
+        "value": {
+            "name": report.name,
+            "value": report.value,
+            "recommended_values": report.recommended_values,
+            "errors": report.errors,
+            "visible": report.visible,
+        },
+    })
+}

@@ -1,0 +1,10 @@
+//! Which build this is.
+
+/// The version of the worker.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit it was built from, where whoever built it said so (`TRANSOM_COMMIT` at build time).
+pub(crate) const COMMIT: &str = match option_env!("TRANSOM_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
