@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 /// Bytes of a JSON answer.
 pub(crate) const JSON_MAX: usize = 1 << 20;
@@ -237,9 +238,10 @@ impl Core {
     /// What a trap is told as.
     pub(crate) fn trap(&mut self, call: &'static str, error: &wasmtime::Error) -> CallError {
         let state = self.store.data();
-        let mut message = match error.downcast_ref::<Trap>() {
-            Some(trap) => trap.to_string(),
-            None => error.root_cause().to_string(),
+        let mut message = match (error.downcast_ref::<Trap>(), error.downcast_ref::<I32Exit>()) {
+            (Some(trap), _) => trap.to_string(),
+            (None, Some(I32Exit(status))) => format!("the guest ended itself with exit status {status}"),
+            (None, None) => error.root_cause().to_string(),
         };
         if state.limits.memory_refused {
             let max = state.limits.memory_max();

@@ -1,8 +1,8 @@
 //! What `transom plugin check FILE.wasm` prints: the plugin as the worker would load it.
 
 use super::engine::Engine;
+use super::load::{LoadError, Plugin};
 use super::manifest::Manifest;
-use super::plugin::{LoadError, Plugin};
 use super::sandbox::Sandboxes;
 use serde::Serialize;
 use std::fmt;

@@ -66,7 +66,7 @@ impl Engine {
         let mut linker = Linker::new(&wasm);
         add_to_linker(&mut linker).map_err(EngineError::Wasm)?;
         let cache = Cache::open(settings.cache, settings.cache_max, &wasm)?;
-        let nowhere = Nowhere::new(cache.dir()).map_err(|source| cache.unusable(source))?;
+        let nowhere = Nowhere::new(&cache.temporary()).map_err(|source| cache.unusable(source))?;
         start_ticker(&wasm).map_err(EngineError::Ticker)?;
         let compiler = Compiler::new(settings.compiler);
         Ok(Self(Arc::new(Inner { wasm, linker, nowhere, cache, compiler })))

@@ -43,18 +43,14 @@ pub(crate) struct GrantError {
 pub(crate) struct Nowhere(Dir);
 
 impl Nowhere {
-    /// Makes it: a directory in `scratch` that is unlinked as soon as it is open.
+    /// Makes it: a new directory at `path`, unlinked as soon as it is open.
     ///
     /// # Errors
-    /// When the folder cannot be written.
-    pub(crate) fn new(scratch: &Path) -> io::Result<Self> {
-        let path = scratch.join(format!(".nowhere-{}", std::process::id()));
-        match std::fs::create_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let dir = open_dir(&path);
-        std::fs::remove_dir(&path)?;
+    /// When the directory cannot be made.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        std::fs::create_dir(path)?;
+        let dir = open_dir(path);
+        std::fs::remove_dir(path)?;
         Ok(Self(Dir::new(dir?, FsPerms::ReadOnly, OpenMode::READ, true)))
     }
 }
@@ -121,11 +117,11 @@ impl FilesView<'_> {
     }
 
     /// Refuses `path` when it is below the directory that stands for all that is not granted.
-    fn check(&mut self, fd: &Resource<Descriptor>, path: &str, write: bool) -> FsResult<()> {
+    fn check(&mut self, fd: &Resource<Descriptor>, path: &str, dir: bool, write: bool) -> FsResult<()> {
         match self.preopen(fd) {
             Some(preopen) if !preopen.granted && path != "." && !path.is_empty() => {
                 let path = absolute(&preopen.path, path);
-                self.refusals.path(&path, write);
+                self.refusals.path(&path, dir, write);
                 Err(ErrorCode::NotPermitted.into())
             }
             _ => Ok(()),
@@ -254,7 +250,7 @@ macro_rules! below_a_grant {
             $path: String,
             $($arg: $type),*
         ) -> FsResult<$result> {
-            self.check(&fd, &$path, $write)?;
+            self.check(&fd, &$path, false, $write)?;
             let (rep, said) = (fd.rep(), $path.clone());
             let result = self.wasi.$name(fd, $($($flags,)*)? $path, $($arg),*).await;
             self.explain(rep, &said, $write, result)
@@ -299,7 +295,7 @@ impl HostDescriptor for FilesView<'_> {
     ) -> FsResult<Resource<Descriptor>> {
         let write = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
-        self.check(&fd, &path, write)?;
+        self.check(&fd, &path, open_flags.contains(OpenFlags::DIRECTORY), write)?;
         let rep = fd.rep();
         let result = self.wasi.open_at(fd, path_flags, path.clone(), open_flags, flags).await;
         self.explain(rep, &path, write, result)
@@ -313,8 +309,8 @@ impl HostDescriptor for FilesView<'_> {
         new_fd: Resource<Descriptor>,
         new: String,
     ) -> FsResult<()> {
-        self.check(&fd, &old, true)?;
-        self.check(&new_fd, &new, true)?;
+        self.check(&fd, &old, false, true)?;
+        self.check(&new_fd, &new, false, true)?;
         let rep = new_fd.rep();
         let result = self.wasi.link_at(fd, flags, old, new_fd, new.clone()).await;
         self.explain(rep, &new, true, result)
@@ -327,15 +323,15 @@ impl HostDescriptor for FilesView<'_> {
         new_fd: Resource<Descriptor>,
         new: String,
     ) -> FsResult<()> {
-        self.check(&fd, &old, true)?;
-        self.check(&new_fd, &new, true)?;
+        self.check(&fd, &old, false, true)?;
+        self.check(&new_fd, &new, false, true)?;
         let rep = new_fd.rep();
         let result = self.wasi.rename_at(fd, old, new_fd, new.clone()).await;
         self.explain(rep, &new, true, result)
     }
 
     async fn symlink_at(&mut self, fd: Resource<Descriptor>, old: String, new: String) -> FsResult<()> {
-        self.check(&fd, &new, true)?;
+        self.check(&fd, &new, false, true)?;
         let rep = fd.rep();
         let result = self.wasi.symlink_at(fd, old, new.clone()).await;
         self.explain(rep, &new, true, result)
@@ -387,7 +383,7 @@ mod tests {
     #[test]
     fn nowhere_is_empty_and_stays_so() {
         let scratch = tempfile::tempdir().unwrap();
-        let nowhere = Nowhere::new(scratch.path()).unwrap();
+        let nowhere = Nowhere::new(&scratch.path().join("nowhere")).unwrap();
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
         assert!(nowhere.0.dir.metadata().unwrap().is_dir());
     }
@@ -395,7 +391,7 @@ mod tests {
     #[test]
     fn a_grant_of_what_is_not_there_names_its_key() {
         let scratch = tempfile::tempdir().unwrap();
-        let nowhere = Nowhere::new(scratch.path()).unwrap();
+        let nowhere = Nowhere::new(&scratch.path().join("nowhere")).unwrap();
         let grant = Grant { dir: scratch.path().join("missing"), write: true };
         let error = Granted::open("file-sink", &[grant], &nowhere).err().unwrap();
         assert!(error.key.starts_with("sandbox.file-sink.fs=") && error.key.ends_with("/missing:rw"));

@@ -8,7 +8,7 @@ use super::bindings::{TaskExports, connector, sink_task, source_task, transform}
 use super::call::{Answer, CallError, Core, JSON_MAX};
 use super::imports::{Setup, TaskState};
 use super::limits::HANDLES;
-use super::plugin::{Code, Plugin};
+use super::load::{Code, Plugin};
 use super::requests::{SinkRequests, TopicPartition};
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -223,7 +223,8 @@ impl Stdio {
             return;
         }
         let line = String::from_utf8_lossy(line);
-        if self.error {
+        // Rust's standard advice helps nobody who cannot set the guest's environment.
+        if self.error && !line.starts_with("note: run with `RUST_BACKTRACE") {
             self.log.complain(cut(&line, LINE_BYTES));
         }
         self.log.line(if self.error { Level::Warn } else { Level::Info }, &line);

@@ -27,10 +27,12 @@ impl Refusals {
         Self { log, meters, said: HashSet::new() }
     }
 
-    /// The guest named a path that no grant covers.
-    pub(crate) fn path(&mut self, path: &Path, write: bool) {
-        let dir = path.parent().unwrap_or(path);
-        let key = fs_key(&self.log.speaker().plugin, dir, write);
+    /// The guest named a path that no grant covers; `dir`: it wanted the directory itself.
+    pub(crate) fn path(&mut self, path: &Path, dir: bool, write: bool) {
+        let nearest = if dir { path } else { path.parent().unwrap_or(path) };
+        // Nobody should be talked into granting everything; and a name without a folder starts here.
+        let nearest = if nearest == Path::new("/") { Path::new("/<directory>") } else { nearest };
+        let key = fs_key(&self.log.speaker().plugin, nearest, write);
         self.say(
             &key,
             &format!("refused {}: no granted directory holds it; `{key}` would grant it", path.display()),
@@ -97,8 +99,8 @@ mod tests {
         let speaker = Speaker { plugin: "p".into(), connector: "c".into(), task: None };
         let log = Arc::new(GuestLog::new(speaker, 1, Arc::clone(&meters)));
         let mut refusals = Refusals::new(log, Arc::clone(&meters));
-        refusals.path(Path::new("/etc/passwd"), false);
-        refusals.path(Path::new("/etc/shadow"), false);
+        refusals.path(Path::new("/etc/passwd"), false, false);
+        refusals.path(Path::new("/etc"), true, false);
         refusals.network("a TCP socket");
         let told = refusals.secret("aws-key");
         assert!(told.contains("sandbox.p.secrets=aws-key"), "{told}");

@@ -11,7 +11,7 @@
 //! it, so folders that group or others may write are refused at start.
 
 use super::engine::Engine;
-use super::plugin::{Candidate, LoadError, Plugin};
+use super::load::{Candidate, LoadError, Plugin};
 use super::sandbox::Sandboxes;
 use super::watch::{Stamp, files, watch};
 use crate::config::{Problem, Problems};
@@ -179,18 +179,18 @@ impl Shared {
 
     /// Loads the file and puts it in place, or says why not.
     pub(crate) fn take(&self, path: &Path, stamp: Stamp) {
-        let loaded = Plugin::load(&self.engine, path, &self.sandboxes);
-        if matches!(loaded, Err(LoadError::Unstable)) {
-            return;
-        }
-        self.place(path, stamp, loaded);
+        self.place(path, stamp, Plugin::load(&self.engine, path, &self.sandboxes));
+    }
+
+    /// The files that were looked at.
+    pub(crate) fn known(&self) -> Vec<PathBuf> {
+        self.lock().files.keys().cloned().collect()
     }
 
     /// Forgets files that are not there any more, and lets those try again that they kept out.
-    pub(crate) fn keep_only(&self, paths: &[PathBuf]) {
+    pub(crate) fn forget(&self, paths: &[PathBuf]) {
         let mut state = self.lock();
-        let gone: Vec<_> = state.files.keys().filter(|path| !paths.contains(path)).cloned().collect();
-        let gone: Vec<_> = gone.iter().filter_map(|path| state.files.remove(path)?.plugin).collect();
+        let gone: Vec<_> = paths.iter().filter_map(|path| state.files.remove(path)?.plugin).collect();
         if gone.is_empty() {
             return;
         }
@@ -229,6 +229,10 @@ impl Shared {
     }
 
     fn place(&self, path: &Path, stamp: Stamp, loaded: Result<Arc<Plugin>, LoadError>) {
+        if matches!(loaded, Err(LoadError::Unstable)) {
+            // The next look sees another stamp.
+            return;
+        }
         let mut state = self.lock();
         let judged = loaded.map_err(RefusedFile::from).and_then(|plugin| {
             state.judge(path, &plugin)?;

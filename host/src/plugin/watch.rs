@@ -91,46 +91,64 @@ fn notice(folders: &[PathBuf], wake: SyncSender<()>) -> Option<RecommendedWatche
         .ok()
 }
 
+/// What is not yet as it will be: files that are new or changed, and files that are gone.
+#[derive(Debug, Default)]
+struct Unsettled {
+    changed: HashMap<PathBuf, (Stamp, Instant)>,
+    gone: HashMap<PathBuf, Instant>,
+}
+
 fn follow(shared: &Weak<Shared>, woken: &Receiver<()>) {
-    // What was there at start is not being written: it is taken without waiting.
-    let mut unstable = HashMap::new();
+    let mut unsettled = Unsettled::default();
     let mut first = true;
-    loop {
-        let Some(shared) = shared.upgrade() else { return };
-        look(&shared, &mut unstable, first);
+    while let Some(shared) = shared.upgrade() {
+        // What was there at start is not being written: it is taken without waiting.
+        let stable = if first { Duration::ZERO } else { STABLE };
+        unsettled.look(&shared, stable);
         if first {
             shared.settle();
             first = false;
         }
         drop(shared);
-        let pause = if unstable.is_empty() { ANYWAY } else { SOON };
+        let pause = if unsettled.changed.is_empty() && unsettled.gone.is_empty() { ANYWAY } else { SOON };
         if let Err(RecvTimeoutError::Disconnected) = woken.recv_timeout(pause) {
             return;
         }
     }
 }
 
-/// One look: takes what is new and stable, remembers what is new and not yet stable.
-fn look(shared: &Shared, unstable: &mut HashMap<PathBuf, (Stamp, Instant)>, take_all: bool) {
-    let files = files(shared.folders());
-    let paths: Vec<_> = files.iter().map(|(path, _)| path.clone()).collect();
-    shared.keep_only(&paths);
-    unstable.retain(|path, _| paths.contains(path));
-    for (path, stamp) in files {
-        if shared.knows(&path, &stamp) {
-            unstable.remove(&path);
-            continue;
-        }
+impl Unsettled {
+    /// One look: takes and forgets what has been as it is for `stable`, remembers the rest.
+    fn look(&mut self, shared: &Shared, stable: Duration) {
+        let files = files(shared.folders());
         let now = Instant::now();
-        let since = match unstable.get(&path) {
-            Some((before, since)) if *before == stamp => *since,
-            _ => now,
-        };
-        if take_all || now.duration_since(since) >= STABLE {
-            unstable.remove(&path);
-            shared.take(&path, stamp);
-        } else {
-            unstable.insert(path, (stamp, since));
+        let there = |path: &Path| files.binary_search_by(|(file, _)| file.as_path().cmp(path)).is_ok();
+        self.changed.retain(|path, _| there(path));
+        self.gone.retain(|path, _| !there(path));
+        let missing = shared.known().into_iter().filter(|path| !there(path));
+        // Tools that replace a file by deleting it first get the same time to bring it back.
+        let gone: Vec<_> =
+            missing.filter(|path| now - *self.gone.entry(path.clone()).or_insert(now) >= stable).collect();
+        self.gone.retain(|path, _| !gone.contains(path));
+        shared.forget(&gone);
+        for (path, stamp) in files {
+            if shared.knows(&path, &stamp) {
+                self.changed.remove(&path);
+            } else if self.has_been(&path, &stamp, now) >= stable {
+                self.changed.remove(&path);
+                shared.take(&path, stamp);
+            }
+        }
+    }
+
+    /// How long the file has looked like this.
+    fn has_been(&mut self, path: &Path, stamp: &Stamp, now: Instant) -> Duration {
+        match self.changed.get(path) {
+            Some((before, since)) if before == stamp => now - *since,
+            _ => {
+                self.changed.insert(path.to_owned(), (stamp.clone(), now));
+                Duration::ZERO
+            }
         }
     }
 }

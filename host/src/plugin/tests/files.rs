@@ -8,7 +8,9 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
-use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptor as _, OpenFlags, PathFlags,
+};
 
 struct Task {
     state: TaskState,
@@ -29,8 +31,12 @@ impl Task {
     /// Opens as a C library would: below the longest directory that the path starts with.
     fn open(&mut self, path: &Path, write: bool) -> Result<Resource<Descriptor>, ErrorCode> {
         let path = path.to_str().unwrap();
-        let (fd, dir) =
-            self.dirs.iter().filter(|(_, dir)| path.starts_with(dir)).max_by_key(|(_, dir)| dir.len()).unwrap();
+        let (fd, dir) = self
+            .dirs
+            .iter()
+            .filter(|(_, dir)| path.starts_with(dir))
+            .max_by_key(|(_, dir)| dir.len())
+            .unwrap();
         let below = path[dir.len()..].trim_start_matches('/').to_owned();
         let (open, flags) = match write {
             true => (OpenFlags::CREATE, DescriptorFlags::WRITE),

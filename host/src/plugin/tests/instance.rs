@@ -1,6 +1,7 @@
 use super::{Guest, setup};
 use crate::plugin::{
-    BoxFuture, CallError, Code, ConnectorInstance, LoadError, OffsetLookup, Sandbox, Setup, SinkInstance, SourceInstance,
+    BoxFuture, CallError, Code, ConnectorInstance, LoadError, OffsetLookup, Sandbox, Setup, SinkInstance,
+    SourceInstance,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,16 +70,18 @@ async fn an_error_of_the_guest_says_what_to_do_and_leaves_it_alive() {
 
 #[tokio::test]
 async fn a_trap_tells_the_guests_last_words_and_kills_only_its_instance() {
-    let guest = Guest::source("panics").text("panicked at 'no'").does(
-        "poll",
-        "(call $log (i32.const 1) (i32.const 8192) (i32.const 16)) (unreachable)",
-    );
+    let guest = Guest::source("panics")
+        .text("panicked at 'no'")
+        .does("poll", "(call $log (i32.const 1) (i32.const 8192) (i32.const 16)) (unreachable)");
     let plugin = guest.load(Sandbox::default()).unwrap();
     let mut one = SourceInstance::new(&plugin, setup(Sandbox::default())).await.unwrap();
     let mut other = SourceInstance::new(&plugin, setup(Sandbox::default())).await.unwrap();
     let error = one.poll(1, 1, WAIT).await.unwrap_err();
     let CallError::Trap { message, backtrace, .. } = error else { panic!("no trap: {error}") };
-    assert_eq!(message, "wasm trap: wasm `unreachable` instruction executed; the guest said: panicked at 'no'");
+    assert_eq!(
+        message,
+        "wasm trap: wasm `unreachable` instruction executed; the guest said: panicked at 'no'"
+    );
     assert!(backtrace.contains("wasm"), "{backtrace}");
     assert!(one.is_dead());
     assert!(matches!(one.poll(1, 1, WAIT).await, Err(CallError::Dead { .. })));

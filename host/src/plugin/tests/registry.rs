@@ -166,7 +166,9 @@ fn a_file_must_be_named_after_its_plugin() {
 fn machine_code_and_core_modules_are_no_plugins() {
     let dir = folder();
     let machine_code = engine().wasm().precompile_component(&Guest::source("x").bytes()).unwrap();
-    for (bytes, what) in [(machine_code, "machine code"), (wat::parse_str("(module)").unwrap(), "core module")] {
+    for (bytes, what) in
+        [(machine_code, "machine code"), (wat::parse_str("(module)").unwrap(), "core module")]
+    {
         let path = dir.path().join("x.wasm");
         std::fs::write(&path, bytes).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

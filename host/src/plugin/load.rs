@@ -93,7 +93,7 @@ pub(crate) enum LoadError {
         pinned: String,
     },
     /// It could not be compiled.
-    #[error("{0}")]
+    #[error(transparent)]
     Compile(#[from] CompileError),
     /// Its code could not be kept or loaded again.
     #[error("its compiled code cannot be kept")]
