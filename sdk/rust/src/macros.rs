@@ -2,7 +2,8 @@
 
 /// Makes the crate a source plugin: `transom_sdk::source!(MySource);`
 ///
-/// The plugin's name and version are the crate's. Off WebAssembly it is only checked that the type is
+/// The plugin's name and version are the crate's; a build with `TRANSOM_PLUGIN_VERSION` set has that
+/// version instead. Off WebAssembly it is only checked that the type is
 /// a source, so that the crate builds and tests natively.
 #[macro_export]
 macro_rules! source {
@@ -43,7 +44,10 @@ macro_rules! __export {
 
             impl $crate::exports::Named for Crate {
                 const NAME: &'static str = env!("CARGO_PKG_NAME");
-                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+                const VERSION: &'static str = match option_env!("TRANSOM_PLUGIN_VERSION") {
+                    Some(version) => version,
+                    None => env!("CARGO_PKG_VERSION"),
+                };
             }
 
             type Plugin = $crate::exports::$plugin<Crate, $type>;
