@@ -74,6 +74,13 @@ pub(crate) struct Failure {
     pub(crate) error: RefusedFile,
 }
 
+impl Failure {
+    /// Whether the file is the one that this plugin came from: a new version of it that is no good.
+    pub(crate) fn concerns(&self, plugin: &Plugin) -> bool {
+        self.path == plugin.path()
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.path.display(), self.error)?;
