@@ -23,7 +23,7 @@ setup:
 	@sh tests/scripts/setup.sh build
 
 build: setup
-	$(CARGO) build --release -p transom
+	TRANSOM_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null)" $(CARGO) build --release -p transom
 
 plugins: setup
 	@mkdir -p '$(target)/plugins' && chmod 755 '$(target)/plugins'

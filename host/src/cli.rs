@@ -101,6 +101,14 @@ pub enum Error {
     /// What the user wrote has to be changed: all of it, one problem a line.
     #[error("the configuration is wrong:\n{0}")]
     Configuration(Problems),
+    /// A connector's file has to be changed.
+    #[error("the connector of {} cannot be created:\n{reason}", file.display())]
+    Connector {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it: all of it, one problem a line.
+        reason: String,
+    },
     /// The log filter in the environment has to be changed.
     #[error("TRANSOM_LOG or RUST_LOG is wrong")]
     Log(#[from] FilterError),
@@ -110,6 +118,9 @@ pub enum Error {
     /// The worker could not be started.
     #[error("the worker cannot start")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Plugins cannot be loaded at all.
+    #[error("plugins cannot be loaded")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The file is no plugin that a worker would take.
     #[error("{} is not a usable plugin", file.display())]
     Plugin {
@@ -132,7 +143,7 @@ impl Error {
     /// 2 when what the user wrote has to change, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) | Self::Log(_) => 2,
+            Self::Configuration(_) | Self::Connector { .. } | Self::Log(_) => 2,
             _ => 1,
         }
     }
@@ -154,8 +165,11 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Config(problems) => Self::Configuration(problems),
-            StartError::Connector { source: WorkerError::InvalidConfig(problems), .. } => {
-                Self::Configuration(problems)
+            StartError::Connector { path, source: WorkerError::InvalidConfig(problems) } => {
+                Self::Connector { file: path, reason: problems.to_string() }
+            }
+            StartError::Connector { path, source: WorkerError::BadRequest(reason) } => {
+                Self::Connector { file: path, reason }
             }
             error => Self::Start(Box::new(error)),
         }
@@ -177,11 +191,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
 
 /// Tells on standard output what the plugin is.
 fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
-    let unusable =
-        |source: Box<dyn std::error::Error + Send + Sync>| Error::Plugin { file: file.to_owned(), source };
     let settings = EngineSettings { cache: cache_folder(), cache_max: CACHE_MAX, compiler: program()? };
-    let engine = Engine::new(settings).map_err(|error| unusable(error.into()))?;
-    let report = plugin::check(&engine, file).map_err(|error| unusable(error.into()))?;
+    let engine = Engine::new(settings).map_err(|error| Error::Engine(Box::new(error)))?;
+    let report = plugin::check(&engine, file)
+        .map_err(|error| Error::Plugin { file: file.to_owned(), source: Box::new(error) })?;
     let text = if json { report.to_json() } else { report.to_string() };
     let written = writeln!(io::stdout(), "{}", text.trim_end());
     written.map_err(|source| Error::System { what: "write to standard output", source })
@@ -191,7 +204,7 @@ fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
 fn cache_folder() -> PathBuf {
     let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("transom")
+    base.unwrap_or_else(std::env::temp_dir).join("transom/compiled")
 }
 
 /// This program: it compiles plugins in a process of its own.
@@ -207,10 +220,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 /// Everything that can be found wrong is found before the first connector starts: first the files,
 /// then the listeners (a second worker with the same files fails there).
 async fn run_standalone(arguments: Standalone) -> Result<(), Error> {
-    let (config, connectors) = read_files(&arguments)?;
+    let (mut config, connectors) = read_files(&arguments)?;
     let mut stop = on_signal()?;
     let server = Server::bind(config.listeners.clone()).await?;
     let addresses = server.addresses().to_vec();
+    // Whoever asked for port 0 is reached at the port that it became.
+    if let (Some(host), Some(address)) = (config.advertised.strip_suffix(":0"), addresses.first()) {
+        config.advertised = format!("{host}:{}", address.port());
+    }
     let worker = Worker::start(Start { config, program: program()? })?;
     tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
     let (stop_serving, stopped) = oneshot::channel();

@@ -5,6 +5,6 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit it was built from, where whoever built it said so (`TRANSOM_COMMIT` at build time).
 pub(crate) const COMMIT: &str = match option_env!("TRANSOM_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
+    Some(commit) if !commit.is_empty() => commit,
+    _ => "unknown",
 };

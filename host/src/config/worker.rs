@@ -295,8 +295,8 @@ fn cache_dir(reader: &mut Reader<'_>, surroundings: &Surroundings) -> PathBuf {
     let variable = |name| surroundings.variables.get(name).filter(|value| Path::new(value).is_absolute());
     match (reader.text("plugin.cache.dir"), variable("XDG_CACHE_HOME"), variable("HOME")) {
         (Some(dir), ..) => surroundings.directory.join(dir),
-        (None, Some(cache), _) => Path::new(cache).join("transom"),
-        (None, None, Some(home)) => Path::new(home).join(".cache/transom"),
+        (None, Some(cache), _) => Path::new(cache).join("transom/compiled"),
+        (None, None, Some(home)) => Path::new(home).join(".cache/transom/compiled"),
         (None, None, None) => {
             reader.wrong("plugin.cache.dir", "must be set, as neither $XDG_CACHE_HOME nor $HOME is");
             PathBuf::new()

@@ -113,7 +113,7 @@ fn plugins_and_rest() -> Vec<ConfigKey> {
         ConfigKey::new(
             "plugin.cache.dir",
             Type::String,
-            "Directory for compiled plugins, the worker's own. Not set: `transom` in $XDG_CACHE_HOME or ~/.cache.",
+            "Directory for compiled plugins, the worker's own. Not set: `transom/compiled` in $XDG_CACHE_HOME or ~/.cache.",
         )
         .low()
         .checked_by(Validator::Name),

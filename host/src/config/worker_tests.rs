@@ -41,7 +41,7 @@ fn three_settings_are_enough() {
     assert_eq!(config.listeners, [(String::new(), 8083)]);
     assert_eq!(config.advertised, "here:8083");
     assert_eq!(config.identity(), "here:/work/offsets.json");
-    assert_eq!(config.plugin_cache_dir, Path::new("/home/me/.cache/transom"));
+    assert_eq!(config.plugin_cache_dir, Path::new("/home/me/.cache/transom/compiled"));
     assert_eq!((config.prefetch_bytes, config.in_flight_bytes), (256 << 20, 32 << 20));
     assert!(config.static_membership && config.plugin_path.is_empty() && config.notes.is_empty());
     assert_eq!(config.sandbox("any"), Sandbox::default());
