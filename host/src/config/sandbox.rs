@@ -356,7 +356,8 @@ mod tests {
         refused("sandbox.p.sha256", "abc", "64 hexadecimal digits");
         refused("sandbox.default.sha256", &"0".repeat(64), "name the plugin");
         refused("sandbox.p.memory.maxx", "1", "did you mean sandbox.<plugin>.memory.max");
-        refused("sandbox.fs", "/data", "followed by one of");
+        refused("sandbox.fs", "/data", "did you mean sandbox.<plugin>.fs?");
+        refused("sandbox.p.everything", "/data", "followed by one of");
     }
 
     #[test]
