@@ -118,6 +118,9 @@ pub(crate) struct HeaderColumns<'a> {
     ends: &'a [[u8; 4]],
     nulls: &'a [u8],
     bytes: &'a [u8],
+    /// The same bytes where all of them are text, as most often. Then a name is text if it is cut
+    /// between characters, which is quicker found than that its bytes are UTF-8.
+    text: Option<&'a str>,
 }
 
 impl<'a> HeaderColumns<'a> {
@@ -134,6 +137,7 @@ impl<'a> HeaderColumns<'a> {
             ends: directory.cells(Column::HEADER_ENDS, total * 2)?,
             nulls: directory.bitmap(Column::HEADER_NULLS, total)?,
             bytes: bytes.bytes,
+            text: std::str::from_utf8(bytes.bytes).ok(),
         };
         layout::check_ends(&ends, headers.ends, headers.bytes.len())?;
         check_nulls(&directory.section(Column::HEADER_NULLS), headers.ends, |i| {
@@ -142,12 +146,21 @@ impl<'a> HeaderColumns<'a> {
         })?;
         for index in 0..headers.ends.len() / 2 {
             let (start, end, _) = headers.place(index);
-            let name = headers.bytes.get(start..end).unwrap_or_default();
-            if let Err(e) = std::str::from_utf8(name) {
-                return Err(bytes.fail(start + e.valid_up_to(), Problem::Utf8));
+            if headers.text(start, end).is_none() {
+                let name = headers.bytes.get(start..end).unwrap_or_default();
+                let valid = std::str::from_utf8(name).err().map_or(0, |e| e.valid_up_to());
+                return Err(bytes.fail(start + valid, Problem::Utf8));
             }
         }
         Ok(headers)
+    }
+
+    /// These bytes as text, if they are.
+    #[inline]
+    fn text(&self, start: usize, end: usize) -> Option<&'a str> {
+        // The empty name lies anywhere, even within a character that two values share.
+        let cut = self.text.and_then(|text| text.get(start..end));
+        cut.or_else(|| std::str::from_utf8(self.bytes.get(start..end)?).ok())
     }
 
     /// Where header `index` starts, where its name ends and where its value ends.
@@ -270,10 +283,10 @@ impl<'b> Iterator for Headers<'b> {
         let (start, name_end, value_end) = self.columns.place(self.next);
         let null = layout::bit(self.columns.nulls, self.next);
         self.next += 1;
-        let slice = |start: usize, end: usize| self.columns.bytes.get(start..end).unwrap_or_default();
-        // Checked by `parse`; to check again is what it costs to do without unsafe code.
-        let name = std::str::from_utf8(slice(start, name_end)).unwrap_or_default();
-        Some((name, (!null).then(|| slice(name_end, value_end))))
+        // Checked by `parse`; to ask again is what it costs to do without unsafe code.
+        let name = self.columns.text(start, name_end).unwrap_or_default();
+        let value = self.columns.bytes.get(name_end..value_end).unwrap_or_default();
+        Some((name, (!null).then_some(value)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

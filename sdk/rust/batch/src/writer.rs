@@ -318,13 +318,18 @@ impl Writer {
     /// Finds the run and the offset delta of the record that comes. The last thing that can fail.
     #[inline]
     pub(crate) fn place(&mut self, offset: Option<i64>) -> Result<(), WriteError> {
-        let Some(mut row) = self.row else { return Err(WriteError::NoRun) };
+        let Some(row) = &mut self.row else { return Err(WriteError::NoRun) };
         let delta = match offset {
             None if row.base == row.given_base => Some(row.records),
             None => None,
             Some(_) if row.base == NO_OFFSET => None,
             Some(offset) => offset.checked_sub(row.base).and_then(|delta| u32::try_from(delta).ok()),
         };
+        if delta == Some(row.records) && self.deltas.is_empty() {
+            row.records += 1;
+            return Ok(());
+        }
+        let mut row = *row;
         if delta.is_none() {
             self.close_row(row);
             row.records = 0;

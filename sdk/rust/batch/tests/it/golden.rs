@@ -76,6 +76,26 @@ fn every_golden_batch_is_read_and_written_again_byte_for_byte() {
 }
 
 #[test]
+fn the_example_of_the_specification_is_the_golden_file() {
+    let specification = include_str!("../../../../../wit/batch.md");
+    let (_, example) = specification.split_once("```hex\n").unwrap();
+    let (example, _) = example.split_once("\n```").unwrap();
+    let golden = fs::read(batch_file("plain")).unwrap();
+    let mut bytes = Vec::new();
+    for line in example.lines() {
+        let (at, rest) = line.split_once("  ").unwrap();
+        let at = usize::from_str_radix(at, 16).unwrap();
+        assert!(at >= bytes.len(), "{line}");
+        bytes.resize(at, 0);
+        let hex = rest.chars().take(49).collect::<String>();
+        let digits = hex.split_whitespace().filter(|digits| *digits != "…");
+        bytes.extend(digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()));
+        assert_eq!(bytes, golden[..bytes.len()], "{line}");
+    }
+    assert_eq!(bytes, golden);
+}
+
+#[test]
 #[ignore = "writes the golden files; see tests/golden/README.md"]
 fn write_the_golden_batches() {
     for (name, description) in descriptions() {

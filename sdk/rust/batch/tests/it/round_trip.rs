@@ -150,6 +150,24 @@ fn an_unfinished_or_refused_record_has_never_been() {
 }
 
 #[test]
+fn values_of_headers_may_share_a_character() {
+    let [first, second] = *"ö".as_bytes() else { panic!("two bytes") };
+    let headers = [("", [first]), ("", [second]), ("ö", [first])];
+    let mut writer = Writer::new();
+    for count in [2, 3] {
+        writer.run(&run("t")).unwrap();
+        writer.push(None, None, None).unwrap();
+        for (name, value) in &headers[..count] {
+            writer.header(name, Some(value)).unwrap();
+        }
+        let bytes = writer.finish();
+        let batch = Batch::parse(&bytes, &LIMITS).unwrap();
+        let found = batch.records().flat_map(|record| record.headers().collect::<Vec<_>>());
+        assert!(found.eq(headers[..count].iter().map(|(name, value)| (*name, Some(&value[..])))));
+    }
+}
+
+#[test]
 fn a_batch_beyond_the_limit_of_the_format_is_refused_before_it_is_written() {
     let mut writer = Writer::new();
     writer.run(&run("t")).unwrap();
