@@ -35,6 +35,7 @@ pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
     ConfigKey, Importance, KeyReport, Type, ValidationReport, Validator, Width,
 };
+pub(crate) use self::nearest::nearest;
 pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;

@@ -71,7 +71,7 @@ impl Worker {
         let services = Arc::new(Services {
             guests: guests_runtime()?,
             prefetch: PrefetchBudget::new(config.prefetch_bytes),
-            producers: Producers::new(),
+            producers: Producers::default(),
             identity: config.identity(),
             config,
             registry,

@@ -32,7 +32,7 @@ impl Sink {
                 .map_err(|source| failed("could not ask Kafka for the topics", source))?;
             let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());
             let consumer =
-                Consumer::subscribe(settings, subscription.clone(), self.membership.clone(), prefetch)
+                Consumer::subscribe(settings, subscription, &self.membership, prefetch)
                     .map_err(|source| failed("could not make a consumer", source))?;
             self.consumer = Some(consumer);
             self.partitions = Partitions::default();
@@ -48,9 +48,10 @@ impl Sink {
         }
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
         // The old instance's wishes are gone with it.
+        self.still = false;
         let plain: Vec<_> = all.iter().cloned().map(Into::into).collect();
         self.consumer().resume(&plain).map_err(consumer_failed)?;
-        self.rewind(ctx).await?;
+        self.rewind().await?;
         let json = self.partitions.assignment(all.iter());
         instance.set_assigned(self.partitions.all().cloned().map(Into::into).collect());
         self.beside(ctx, instance.assign(&json)).await.map_err(Failure::Call)?;
@@ -99,8 +100,7 @@ impl Body for Sink {
     ) -> Result<(), Failure> {
         if reason == Reason::Stop {
             // Nothing more is wanted; what arrives meanwhile would only be read again by the next owner.
-            let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
-            self.consumer().pause(&all).map_err(consumer_failed)?;
+            self.hold_still()?;
         }
         ctx.show_waiting(Some("offsets to be committed".into()));
         let committed = self.commit_now(ctx, &mut instance, reason.into()).await;
@@ -144,6 +144,10 @@ impl Body for Sink {
         if self.consumer.is_none() {
             return pending().await;
         }
+        // Nobody takes records now.
+        if let Err(failure) = self.hold_still() {
+            warn!("{}", chain(&failure));
+        }
         loop {
             if self.next_event() {
                 if let Err(failure) = self.react_alone().await {
@@ -153,7 +157,9 @@ impl Body for Sink {
                 }
             } else {
                 self.consumer().ready().await;
-                self.consumer().serve();
+                if self.serve().is_err() {
+                    return self.drop_consumer().await;
+                }
             }
         }
     }
@@ -171,6 +177,7 @@ impl Sink {
         self.partitions = Partitions::default();
         self.commits_under_way = 0;
         self.event = None;
+        self.still = false;
         if let Some(consumer) = self.consumer.take() {
             consumer.close().await;
         }

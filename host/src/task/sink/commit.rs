@@ -151,7 +151,7 @@ impl Sink {
     async fn commits_answered(&mut self, ctx: &mut Context) -> Result<(), Failure> {
         let until = Instant::now() + COMMIT_LIMIT;
         while self.commits_under_way > 0 {
-            self.consumer().serve();
+            self.serve()?;
             self.commit_results(ctx);
             if self.commits_under_way == 0 {
                 break;

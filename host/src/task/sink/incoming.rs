@@ -69,6 +69,8 @@ impl Incoming {
 
     /// Adds a record. After one that could not be added the rest is ignored: `take` tells.
     pub(super) fn push(&mut self, message: &Message<'_>) {
+        // Taken is taken, whatever becomes of it: a failure goes back to here.
+        self.note(message);
         if self.failed.is_none()
             && let Err(failure) = self.try_push(message)
         {
@@ -82,6 +84,7 @@ impl Incoming {
         let Converters { key, value } = &self.converters;
         let key = key.deserialize(message.key(), &mut self.key_scratch).map_err(convert("key"))?;
         let value = value.deserialize(message.value(), &mut self.value_scratch).map_err(convert("value"))?;
+        let (time, kind) = message.timestamp();
         let write = |source| Failure::Write { topic: topic.to_owned(), partition, offset, source };
         self.writer
             .run(&Run {
@@ -91,15 +94,20 @@ impl Incoming {
                 value_format: value.format,
                 key_schema: key.schema.as_deref(),
                 value_schema: value.schema.as_deref(),
-                timestamp_type: timestamp_type(message.timestamp_kind()),
+                timestamp_type: timestamp_type(kind),
                 base_offset: None,
             })
             .map_err(write)?;
-        self.writer.push_at(offset, key.data, value.data, message.timestamp()).map_err(write)?;
+        self.writer.push_at(offset, key.data, value.data, time).map_err(write)?;
         for (name, value) in message.headers() {
             self.writer.header(name, value).map_err(write)?;
         }
         self.payload += [key.data, value.data].into_iter().flatten().map(<[u8]>::len).sum::<usize>() as u64;
+        Ok(())
+    }
+
+    fn note(&mut self, message: &Message<'_>) {
+        let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         match self.spans.last_mut() {
             Some(span) if span.tp.partition == partition && span.tp.topic == topic => span.next = offset + 1,
             _ => self.spans.push(Span {
@@ -108,18 +116,14 @@ impl Incoming {
                 next: offset + 1,
             }),
         }
-        Ok(())
     }
 
-    /// The batch, or why there is none.
-    pub(super) fn take(&mut self) -> Result<Ready, Failure> {
+    /// The batch so far, and why it is not all of it.
+    pub(super) fn take(&mut self) -> (Ready, Option<Failure>) {
         let spans = std::mem::take(&mut self.spans);
         let (records, payload) = (self.writer.len() as u64, std::mem::take(&mut self.payload));
         let bytes = self.writer.finish();
-        match self.failed.take() {
-            Some(failure) => Err(failure),
-            None => Ok(Ready { bytes, records, payload, spans }),
-        }
+        (Ready { bytes, records, payload, spans }, self.failed.take())
     }
 }
 

@@ -30,7 +30,7 @@ use super::failure::Failure;
 use super::status::State;
 use super::watermark::Watermark;
 use crate::convert::Converters;
-use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
+use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Message, Subscription};
 use crate::config::Sandbox;
 use crate::plugin::{self, CallError, SinkInstance, SinkRequests};
 
@@ -85,6 +85,8 @@ pub(crate) struct Sink {
     /// What the client said and has not been acted on.
     event: Option<Event>,
     watermark: Watermark,
+    /// All partitions are paused: what still comes out of the queue is dropped and read again later.
+    still: bool,
     /// When the client was fenced last.
     fenced: Option<Instant>,
 }
@@ -105,6 +107,7 @@ impl Sink {
             commit_requested: false,
             wake: None,
             event: None,
+            still: false,
             fenced: None,
         }
     }
@@ -129,18 +132,41 @@ impl Sink {
         }
     }
 
+    /// Pauses every partition: records that are on their way already are dropped by `serve`.
+    fn hold_still(&mut self) -> Result<(), Failure> {
+        self.still = true;
+        let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
+        self.consumer().pause(&all).map_err(consumer_failed)
+    }
+
+    /// Lets the client go about its business while no records are wanted.
+    fn serve(&mut self) -> Result<(), Failure> {
+        let (partitions, consumer) = (&mut self.partitions, self.consumer.as_mut().expect("as above"));
+        if !self.still {
+            consumer.keep_alive();
+            return Ok(());
+        }
+        let drop = |message: &Message<'_>| {
+            let tp = Tp { topic: message.topic().to_owned(), partition: message.partition() };
+            partitions.taken(&tp, message.offset(), message.offset() + 1);
+        };
+        consumer.poll(STEP, drop).map(|_| ()).map_err(consumer_failed)
+    }
+
     /// One turn of the loop: records if there are any, else a wait.
     async fn turn(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
         let taken = self.fill()?;
         if self.react(ctx, instance).await? == Lost::Some {
             // Part of what was taken belongs to somebody else now; the rest is read again.
-            let _ = self.incoming.take();
-            return self.rewind(ctx).await;
+            let (ready, _) = self.incoming.take();
+            self.take_note(&ready);
+            return self.untake().await;
         }
         if taken > 0 {
-            let ready = self.incoming.take()?;
-            for span in &ready.spans {
-                self.partitions.taken(&span.tp, span.first, span.next);
+            let (ready, failed) = self.incoming.take();
+            self.take_note(&ready);
+            if let Some(failure) = failed {
+                return Err(failure);
             }
             self.put(ctx, instance, ready).await?;
         } else if Instant::now() >= self.deadline() {
@@ -152,6 +178,12 @@ impl Sink {
             self.commit_due(ctx, instance).await?;
         }
         Ok(())
+    }
+
+    fn take_note(&mut self, ready: &Ready) {
+        for span in &ready.spans {
+            self.partitions.taken(&span.tp, span.first, span.next);
+        }
     }
 
     /// When the guest has to hear from the worker.
@@ -195,7 +227,7 @@ impl Sink {
                     self.requests(ctx, instance).await?;
                     if !self.retry_wait(ctx, instance, wait.unwrap_or(RETRY_WAIT)).await? {
                         // An order or a rebalance comes first; what was not put is read again.
-                        return self.rewind(ctx).await;
+                        return self.untake().await;
                     }
                 }
             }
@@ -214,7 +246,7 @@ impl Sink {
             if !matches!(ctx.next(), Next::Run) {
                 return Ok(false);
             }
-            self.consumer().serve();
+            self.consumer().keep_alive();
             if self.has_event() {
                 let _ = self.react(ctx, instance).await?;
                 return Ok(false);
@@ -241,7 +273,7 @@ impl Sink {
                 result = &mut call => return result,
                 () = changed(&mut ctx.orders) => ctx.should_stop.store(true, Ordering::Relaxed),
                 () = self.consumer().ready() => {
-                    self.consumer().serve();
+                    self.consumer().keep_alive();
                     if self.has_event() {
                         ctx.should_stop.store(true, Ordering::Relaxed);
                     }
@@ -271,24 +303,24 @@ impl Sink {
     /// Holds still while the connector is paused: in the group, but without a put.
     async fn pause(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
         self.commit_now(ctx, instance, plugin::Reason::Requested).await?;
-        let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
-        self.consumer().pause(&all).map_err(consumer_failed)?;
+        self.hold_still()?;
         ctx.show(State::Paused);
         while matches!(ctx.next(), Next::Pause) {
-            self.consumer().serve();
-            if self.react(ctx, instance).await? == Lost::Some {
-                self.rewind(ctx).await?;
+            self.serve()?;
+            if self.has_event() {
+                let _ = self.react(ctx, instance).await?;
+                self.hold_still()?;
             }
-            let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
-            self.consumer().pause(&all).map_err(consumer_failed)?;
             tokio::select! {
                 () = ctx.changed() => {}
                 () = self.consumer().ready() => {}
                 () = tokio::time::sleep(IDLE_PUT) => {}
             }
         }
+        self.still = false;
         let flowing: Vec<_> = self.partitions.flowing().cloned().map(Into::into).collect();
         self.consumer().resume(&flowing).map_err(consumer_failed)?;
+        self.untake().await?;
         ctx.show_running();
         Ok(())
     }

@@ -9,11 +9,25 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::kafka::TopicPartition;
+
 /// A topic's name and a partition's number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Tp {
     pub(crate) topic: String,
     pub(crate) partition: i32,
+}
+
+impl From<TopicPartition> for Tp {
+    fn from(partition: TopicPartition) -> Self {
+        Self { topic: partition.topic.as_ref().to_owned(), partition: partition.partition }
+    }
+}
+
+impl From<Tp> for TopicPartition {
+    fn from(tp: Tp) -> Self {
+        Self::new(tp.topic, tp.partition)
+    }
 }
 
 impl From<(String, i32)> for Tp {
@@ -175,6 +189,21 @@ impl Partitions {
         }
     }
 
+    /// Where to read again what was taken and never put.
+    pub(crate) fn untake(&mut self) -> Vec<At> {
+        let mut seeks = Vec::new();
+        for (tp, progress) in &mut self.owned {
+            let back = progress.put.or(progress.committed).or(progress.first);
+            if let (Some(back), Some(taken)) = (back, progress.taken)
+                && back < taken
+            {
+                progress.taken = Some(back);
+                seeks.push(At { tp: tp.clone(), offset: back });
+            }
+        }
+        seeks
+    }
+
     /// Where a new instance goes on, for each partition from which it will not get the very next record
     /// anyway.
     pub(crate) fn rewind(&mut self) -> Vec<At> {
@@ -290,6 +319,18 @@ mod tests {
         owned.taken(&tp(1), 3, 10);
         assert_eq!(owned.rewind(), [at(0, 7), at(1, 3)]);
         assert!(owned.rewind().is_empty(), "it has been done");
+    }
+
+    #[test]
+    fn what_was_taken_and_not_put_is_read_again() {
+        let mut owned = owning(&[0, 1]);
+        owned.taken(&tp(0), 3, 10);
+        owned.put(&tp(0), 10);
+        owned.taken(&tp(0), 10, 15);
+        owned.taken(&tp(1), 4, 6);
+        assert_eq!(owned.untake(), [at(0, 10), at(1, 4)]);
+        assert!(owned.untake().is_empty(), "it has been done");
+        assert_eq!(owned.to_commit(owned.all()), [at(0, 10)], "what was put counts as before");
     }
 
     #[test]

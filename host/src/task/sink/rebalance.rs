@@ -60,6 +60,7 @@ impl Sink {
                 let start: Vec<_> =
                     tps.iter().map(|tp| (tp.clone().into(), self.partitions.committed_of(tp))).collect();
                 self.consumer().assign(&start).map_err(consumer_failed)?;
+                self.hold_still()?;
             }
             Some(Event::Revoke { partitions, .. }) => {
                 for tp in &partitions {
@@ -166,8 +167,14 @@ impl Sink {
     }
 
     /// Goes back, in every partition, to what is committed.
-    pub(super) async fn rewind(&mut self, _ctx: &Context) -> Result<(), Failure> {
+    pub(super) async fn rewind(&mut self) -> Result<(), Failure> {
         let seeks = self.partitions.rewind();
+        self.seek_consumer(&seeks).await
+    }
+
+    /// Goes back, in every partition, to what was taken and never put.
+    pub(super) async fn untake(&mut self) -> Result<(), Failure> {
+        let seeks = self.partitions.untake();
         self.seek_consumer(&seeks).await
     }
 

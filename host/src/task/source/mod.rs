@@ -235,7 +235,7 @@ impl Body for Source {
         if matches!(failure, Failure::Kafka { .. } | Failure::Offsets(_)) {
             // The lane has gaps: records that Kafka refused. What it still holds must end before a
             // successor sends (invariant 4).
-            progress.lane.purge().await;
+            progress.lane.quiet().await;
             return Ok(());
         }
         // What the lost instance sent is good: saved first, it need not come twice.
@@ -253,12 +253,13 @@ impl Body for Source {
         std::future::pending().await
     }
 
-    async fn release(mut self, ctx: &Context) {
-        if let Some(mut progress) = self.progress.take()
+    async fn release(mut self, _ctx: &Context) {
+        if let Some(progress) = self.progress.take()
             && progress.lane.in_flight().records > 0
         {
-            ctx.show_waiting(Some("records in flight to be given up".into()));
-            progress.lane.purge().await;
+            // Stopped with something in flight that has not ended: it has to, before the next one sends.
+            progress.lane.purge();
+            progress.lane.quiet().await;
         }
     }
 }

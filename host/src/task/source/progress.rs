@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kafka::{Ack, Budget, Lane, Producer};
+use crate::kafka::{Ack, KafkaError, Lane, Producer};
 use crate::offsets::{Ledger, OffsetStore, StoreError};
 use crate::task::failure::Failure;
 use crate::task::metrics::TaskMetrics;
@@ -53,7 +53,7 @@ impl Progress {
             connector,
             store,
             metrics,
-            lane: producer.lane(Budget { bytes: budget }),
+            lane: producer.lane(budget),
             ledger: Ledger::new(),
             acks: Vec::new(),
             saving: None,
@@ -128,7 +128,7 @@ impl Progress {
         self.metrics.in_flight_bytes.set(in_flight.bytes as i64);
         match failed {
             None => Ok(()),
-            Some(error) => Err(kafka("kafka refused a record", (*error).clone())),
+            Some(error) => Err(kafka("kafka refused a record", error)),
         }
     }
 
@@ -171,6 +171,6 @@ async fn saved(saving: &mut Option<Saving>) -> Result<Positions, StoreError> {
     }
 }
 
-fn kafka(doing: &str, source: crate::kafka::KafkaError) -> Failure {
+fn kafka(doing: &str, source: KafkaError) -> Failure {
     Failure::Kafka { doing: doing.to_owned(), source }
 }
