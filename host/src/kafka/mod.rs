@@ -1,18 +1,12 @@
 //! STUB.
 #![allow(dead_code, unused_variables, clippy::all, reason = "stub")]
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use crate::config::Problems;
+mod settings;
+pub(crate) use settings::{ClientKind, ClientSettings, ClientSource, resolve};
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("stub")]
 pub(crate) struct KafkaError;
 impl KafkaError { pub(crate) fn is_rebalance(&self) -> bool { false } }
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ClientSettings(BTreeMap<String, String>);
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum ClientKind { Producer, Consumer, Admin }
-pub(crate) struct ClientSource<'a> { pub(crate) common: &'a BTreeMap<String,String>, pub(crate) prefixed: &'a BTreeMap<String,String>, pub(crate) overrides: &'a BTreeMap<String,String>, pub(crate) policy: crate::config::OverridePolicy }
-pub(crate) fn resolve(kind: ClientKind, source: &ClientSource<'_>) -> Result<ClientSettings, Problems> { todo!() }
 #[derive(Debug, Clone)]
 pub(crate) struct Producers;
 #[derive(Debug)]
