@@ -127,11 +127,13 @@ fn refusal(row: &Row, layer: Layer) -> Option<String> {
 
 fn unknown(kind: ClientKind, name: &str, layer: Layer) -> String {
     let connector = layer == Layer::Override;
-    if let Some(java) = table::java_name(kind, name) {
-        return format!("is librdkafka's name of a setting; write Java's, {java}");
-    }
-    if let Some(why) = table::native_only(name) {
-        return format!("is a setting of librdkafka, not of the Java clients: {why}");
+    let java = table::java_name(kind, name)
+        .map(|java| format!("is librdkafka's name of a setting; write Java's, {java}"));
+    let native = table::native_only(name)
+        .map(|why| format!("is a setting of librdkafka, not of the Java clients: {why}"));
+    // Java's name of what a connector may not set is no help to it.
+    if let Some(message) = if connector { native.or(java) } else { java.or(native) } {
+        return message;
     }
     if let Some(other) = ClientKind::ALL.into_iter().find(|other| table::find(*other, name).is_some()) {
         let infix = if connector { ".override" } else { "" };

@@ -20,6 +20,8 @@ mod row;
 mod rules;
 mod security;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -134,3 +134,127 @@ fn fetch_size(given: &Given<'_>, outcome: &mut Outcome) {
         outcome.settings.set("message.max.bytes", bytes.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClientKind::{Consumer, Producer};
+    use super::super::tests::{is_taken_by_librdkafka, problems, with};
+
+    #[track_caller]
+    fn producer(settings: &[(&str, &str)], idempotent: &str, in_flight: &str) {
+        let settings = with(Producer, settings);
+        assert_eq!(settings.get("enable.idempotence"), Some(idempotent));
+        assert_eq!(settings.get("max.in.flight.requests.per.connection"), Some(in_flight));
+        is_taken_by_librdkafka(Producer, &settings);
+    }
+
+    #[test]
+    fn without_idempotence_one_request_is_in_flight() {
+        let in_flight = "max.in.flight.requests.per.connection";
+        producer(&[], "true", "5");
+        producer(&[("enable.idempotence", "true"), (in_flight, "3")], "true", "3");
+        producer(&[(in_flight, "10")], "true", "5");
+        producer(&[("enable.idempotence", "False")], "false", "1");
+        producer(&[("enable.idempotence", "false"), (in_flight, "5")], "false", "1");
+        producer(&[("acks", "-1")], "true", "5");
+        producer(&[("acks", "1")], "false", "1");
+        producer(&[("retries", "0")], "false", "1");
+    }
+
+    #[test]
+    fn idempotence_that_was_asked_for_has_its_conditions() {
+        let told = problems(
+            Producer,
+            &[
+                ("enable.idempotence", "true"),
+                ("acks", "1"),
+                ("retries", "0"),
+                ("max.in.flight.requests.per.connection", "6"),
+            ],
+        );
+        assert_eq!(
+            told,
+            [
+                "producer.acks=1: Must set acks to all in order to use the idempotent producer. Otherwise we \
+                 cannot guarantee idempotence.",
+                "producer.retries=0: Must set retries to non-zero when using the idempotent producer.",
+                "producer.max.in.flight.requests.per.connection=6: Must set \
+                 max.in.flight.requests.per.connection to at most 5 to use the idempotent producer.",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_delivery_must_have_time() {
+        assert_eq!(
+            problems(Producer, &[("delivery.timeout.ms", "30000"), ("linger.ms", "1")]),
+            ["producer.delivery.timeout.ms=30000: delivery.timeout.ms should be equal to or larger than \
+              linger.ms + request.timeout.ms"]
+        );
+        let settings = with(Producer, &[("delivery.timeout.ms", "120000")]);
+        assert_eq!(settings.get("message.timeout.ms"), Some("120000"));
+    }
+
+    #[test]
+    fn the_level_of_the_compression_in_use_counts() {
+        let levels = [
+            ("compression.gzip.level", "7"),
+            ("compression.lz4.level", "17"),
+            ("compression.zstd.level", "-5"),
+        ];
+        for (codec, level) in
+            [("gzip", Some("7")), ("lz4", Some("12")), ("zstd", Some("1")), ("snappy", None), ("none", None)]
+        {
+            let all: Vec<_> = levels.into_iter().chain([("compression.type", codec)]).collect();
+            let settings = with(Producer, &all);
+            assert_eq!(settings.get("compression.level"), level, "{codec}");
+            is_taken_by_librdkafka(Producer, &settings);
+        }
+    }
+
+    #[test]
+    fn waits_are_repaired_as_java_repairs_them() {
+        let is = |given: &[(&str, &str)], expected: [&str; 4]| {
+            let settings = with(Consumer, given);
+            let names = [
+                "reconnect.backoff.ms",
+                "reconnect.backoff.max.ms",
+                "retry.backoff.ms",
+                "retry.backoff.max.ms",
+            ];
+            assert_eq!(names.map(|name| settings.get(name).unwrap_or_default()), expected);
+            is_taken_by_librdkafka(Consumer, &settings);
+        };
+        is(&[], ["50", "1000", "100", "1000"]);
+        is(&[("reconnect.backoff.ms", "5000")], ["5000", "5000", "100", "1000"]);
+        is(&[("reconnect.backoff.ms", "20")], ["20", "20", "100", "1000"]);
+        is(
+            &[("reconnect.backoff.ms", "900"), ("reconnect.backoff.max.ms", "500")],
+            ["500", "500", "100", "1000"],
+        );
+        is(&[("retry.backoff.ms", "5000")], ["50", "1000", "1000", "1000"]);
+    }
+
+    #[test]
+    fn times_of_a_group_fit_together() {
+        let told = problems(
+            Consumer,
+            &[
+                ("session.timeout.ms", "10000"),
+                ("heartbeat.interval.ms", "10000"),
+                ("max.poll.interval.ms", "9"),
+            ],
+        );
+        assert!(told[0].starts_with("consumer.heartbeat.interval.ms=10000: Heartbeat must be set lower"));
+        assert!(told[1].starts_with("consumer.max.poll.interval.ms=9: max.poll.interval.ms (9) must not be"));
+        let told = problems(Consumer, &[("session.timeout.ms", "400000")]);
+        assert!(told[0].starts_with("consumer.session.timeout.ms=400000"), "{told:?}");
+    }
+
+    #[test]
+    fn fetches_may_be_small() {
+        for bytes in ["0", "5000", "999999", "1000000", "2147483647"] {
+            is_taken_by_librdkafka(Consumer, &with(Consumer, &[("fetch.max.bytes", bytes)]));
+        }
+    }
+}

@@ -212,3 +212,6 @@ fn key_store(file: &str, kind: &str) -> String {
          ssl.keystore.location to key.p12 (if it is PEM already, ssl.keystore.type=PEM)"
     )
 }
+
+#[cfg(test)]
+mod tests;
