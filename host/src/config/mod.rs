@@ -33,10 +33,11 @@ pub(crate) use self::connector::{ConnectorConfig, Errors, Tolerance, validate_co
 pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
-    ConfigKey, Importance, KeyReport, Type, ValidationReport, Validator, Width,
+    ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
 };
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
+pub(crate) use self::nearest::nearest;
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};

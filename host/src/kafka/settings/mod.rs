@@ -1,28 +1,95 @@
-//! From Java's client settings to librdkafka's, with Java's defaults as Connect sets them.
+//! The Kafka clients' settings: from the Java names that users write to what librdkafka is given.
 //!
-//! Three layers, each over the one before: the worker's common settings, its `producer.*`, `consumer.*` or
-//! `admin.*`, and the connector's `producer.override.*` and so on. Everything is checked at once, by the table
-//! and by librdkafka itself, and nothing is connected or read.
+//! A configuration that runs under Java should do the same here, so names, defaults and complaints are those
+//! of the Java clients (4.1) as Kafka Connect sets them up. [`table`] says for each name what becomes of it;
+//! what concerns several names at once (idempotence, logins, certificates) is in [`rules`] and [`security`].
+//! A name that is in no row is a misspelling and a problem, never ignored.
+//!
+//! Three layers are laid over each other: what all clients of the worker have in common, what the worker says
+//! for this kind of client, and what the connector overrides. Who may write a connector is no operator of the
+//! worker: overrides pass the policy, are Java names of the table alone, and none of those that read the
+//! worker's files, load code, or take the worker's password to other brokers.
+//!
+//! Where a default is not Java's, it is for throughput (batches, fetches, queues), never for meaning; the row
+//! says so. Numbers beyond librdkafka's bounds, where Java has none, are brought to the nearest bound.
 
+mod given;
+mod jaas;
+mod pem;
+mod row;
+mod rules;
+mod security;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use self::table::{DEFAULTS, FIXED, Row, TABLE, Treatment};
-use super::native::{Check, Conf};
-use crate::config::{OverridePolicy, Problem, Problems, nearest};
+use self::given::Given;
+use self::row::Outcome;
+use crate::config::{OverridePolicy, Problems};
+
+/// What librdkafka is given. Clients whose settings are equal can be one client.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct ClientSettings(BTreeMap<String, String>);
+
+/// Values in it that are for the worker itself; librdkafka has no such names.
+const NOT_NATIVE: &[&str] = &["max.poll.records"];
+
+impl ClientSettings {
+    /// Names and values for librdkafka.
+    pub(crate) fn native(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| !NOT_NATIVE.contains(name))
+    }
+
+    /// The value under librdkafka's name; and `max.poll.records`, if the user set it.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The same with another value under librdkafka's name.
+    pub(crate) fn with(&self, name: &str, value: impl Into<String>) -> Self {
+        let mut settings = self.clone();
+        settings.set(name, value);
+        settings
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<String>) {
+        let _ = self.0.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Without secrets.
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self
+            .0
+            .iter()
+            .map(|(name, value)| (name, if row::is_secret_name(name) { "[hidden]" } else { value.as_str() }));
+        f.debug_map().entries(shown).finish()
+    }
+}
 
 /// What a client is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ClientKind {
+    /// Sources write with it, sinks their dead letters.
     Producer,
+    /// Sinks read with it.
     Consumer,
+    /// The worker looks at topics and groups with it.
     Admin,
 }
 
 impl ClientKind {
-    fn name(self) -> &'static str {
+    const ALL: [Self; 3] = [Self::Producer, Self::Consumer, Self::Admin];
+
+    /// What its settings begin with, before the dot.
+    fn prefix(self) -> &'static str {
         match self {
             Self::Producer => "producer",
             Self::Consumer => "consumer",
@@ -31,170 +98,66 @@ impl ClientKind {
     }
 }
 
-/// A client's settings in librdkafka's names. Equal settings share a producer.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ClientSettings(BTreeMap<String, String>);
-
-/// What holds secrets: shown as such.
-const SECRETS: &[&str] = &["sasl.password", "ssl.key.password", "ssl.key.pem"];
-
-impl fmt::Debug for ClientSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| {
-            (name, if SECRETS.contains(&name.as_str()) { "[hidden]" } else { value.as_str() })
-        });
-        f.debug_map().entries(shown).finish()
-    }
-}
-
-impl ClientSettings {
-    /// Names and values for librdkafka.
-    pub(crate) fn native(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// The same with one more, by its native name.
-    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
-        let mut settings = self.0.clone();
-        let _ = settings.insert(name.to_owned(), value.to_owned());
-        Self(settings)
-    }
-}
-
-/// Where a client's settings come from; all in Java's names.
-#[derive(Debug, Clone, Copy)]
+/// Where the settings of a client come from; the later ones win.
+#[derive(Clone, Copy)]
 pub(crate) struct ClientSource<'a> {
-    /// The worker's common settings, `bootstrap.servers` among them.
+    /// The worker's settings for all clients, `bootstrap.servers` among them.
     pub(crate) common: &'a BTreeMap<String, String>,
-    /// The worker's `producer.*`, `consumer.*` or `admin.*`, without the prefix.
+    /// The worker's settings for this kind of client, without `producer.` and the like.
     pub(crate) prefixed: &'a BTreeMap<String, String>,
-    /// The connector's `producer.override.*` and so on, without the prefix.
+    /// The connector's settings for this kind of client, without `producer.override.` and the like.
     pub(crate) overrides: &'a BTreeMap<String, String>,
+    /// What connectors may override.
     pub(crate) policy: OverridePolicy,
 }
 
-/// The settings of a client.
+/// Finds the settings of a client.
+///
+/// Nothing is read or connected: whether files exist shows when a client is made.
 ///
 /// # Errors
-/// Everything that is wrong, each under the key that the user wrote.
+/// All that is wrong, with the keys as the user wrote them and without secrets.
 pub(crate) fn resolve(kind: ClientKind, source: &ClientSource<'_>) -> Result<ClientSettings, Problems> {
-    let mut resolved = Resolved { kind, native: BTreeMap::new(), conf: Conf::new(), problems: Problems::default() };
-    for (_, name, value) in DEFAULTS.iter().filter(|(of, ..)| *of == kind) {
-        let _ = resolved.native.insert((*name).to_owned(), (*value).to_owned());
+    let mut outcome = Outcome::default();
+    let given = Given::gather(kind, source, &mut outcome.problems);
+    for (name, value) in always(kind) {
+        outcome.settings.set(name, *value);
     }
-    for (name, value) in source.common {
-        // Common settings are for all kinds: one that is not this kind's is another's.
-        if find(name, kind).is_some() {
-            resolved.set(name, name, value);
-        }
+    for row in table::rows(kind) {
+        row.apply(&given, &mut outcome);
     }
-    for (name, value) in source.prefixed {
-        resolved.set(&format!("{}.{name}", kind.name()), name, value);
-    }
-    for (name, value) in source.overrides {
-        let key = format!("{}.override.{name}", kind.name());
-        match find(name, kind) {
-            Some(row) if !row.overridable => {
-                let why = match row.treatment {
-                    Treatment::Fixed(why) => why,
-                    _ => "it is for the worker's configuration alone",
-                };
-                resolved.problems.push(Problem::without_value(key, format!("a connector cannot override it: {why}")));
-            }
-            Some(_) if !source.policy.allows(name) => resolved.problems.push(Problem::without_value(
-                key,
-                format!(
-                    "The '{}' policy does not allow '{name}' to be overridden in the connector configuration.",
-                    source.policy.name()
-                ),
-            )),
-            _ => resolved.set(&key, name, value),
-        }
-    }
-    resolved.finish()
+    rules::apply(kind, &given, &mut outcome);
+    security::apply(&given, &mut outcome);
+    outcome.problems.or(outcome.settings)
 }
 
-fn find(name: &str, kind: ClientKind) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.name == name && row.kinds.contains(&kind))
+/// Whether some Java client has a setting of this name.
+pub(crate) fn is_client_key(name: &str) -> bool {
+    ClientKind::ALL.into_iter().any(|kind| table::find(kind, name).is_some())
 }
 
-struct Resolved {
-    kind: ClientKind,
-    native: BTreeMap<String, String>,
-    /// Checks values; no client is made of it.
-    conf: Conf,
-    problems: Problems,
-}
-
-impl Resolved {
-    fn set(&mut self, key: &str, name: &str, value: &str) {
-        let Some(row) = find(name, self.kind) else {
-            let known = TABLE.iter().filter(|row| row.kinds.contains(&self.kind)).map(|row| row.name);
-            let hint = match nearest(name, known) {
-                Some(known) => format!("; did you mean {known}?"),
-                None => "; settings have the names of Kafka's Java clients".to_owned(),
-            };
-            let message = format!("unknown setting of a Kafka {}{hint}", self.kind.name());
-            return self.problems.push(Problem::without_value(key, message));
-        };
-        let pairs = match row.treatment {
-            Treatment::As(native) => Ok(vec![(native, value.to_owned())]),
-            Treatment::Through(convert) => convert(value),
-            Treatment::Ignored(_) => Ok(Vec::new()),
-            Treatment::Fixed(why) => Err(format!("it cannot be set: {why}")),
-        };
-        let secret = name.contains("password") || name.contains("jaas") || name.ends_with(".key");
-        let checked = pairs.and_then(|pairs| {
-            for (native, value) in &pairs {
-                match self.conf.set(native, value) {
-                    Check::Good => {}
-                    Check::Unknown => return Err("this build of librdkafka does not have it".to_owned()),
-                    Check::Bad(reason) => return Err(if secret { "it is not usable".to_owned() } else { reason }),
-                }
-            }
-            Ok(pairs)
-        });
-        match checked {
-            Ok(pairs) => self.native.extend(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))),
-            Err(message) if secret => self.problems.push(Problem::without_value(key, message)),
-            Err(message) => self.problems.push(Problem::new(key, value, message)),
-        }
-    }
-
-    fn finish(mut self) -> Result<ClientSettings, Problems> {
-        if self.kind == ClientKind::Producer {
-            self.idempotence();
-        }
-        for (_, name, value) in FIXED.iter().filter(|(of, ..)| *of == self.kind) {
-            let _ = self.native.insert((*name).to_owned(), (*value).to_owned());
-        }
-        self.problems.or(ClientSettings(self.native))
-    }
-
-    /// What idempotence asks of other settings, and what its absence does.
-    fn idempotence(&mut self) {
-        let get = |name: &str| self.native.get(name).cloned().unwrap_or_default();
-        if get("enable.idempotence") == "false" {
-            // Without it two requests in flight can change places when the first is sent again (invariant 4).
-            let _ = self.native.insert("max.in.flight".to_owned(), "1".to_owned());
-            return;
-        }
-        if get("acks") != "-1" {
-            self.problems.push(Problem::new(
-                "acks",
-                get("acks"),
-                "Must set acks to all in order to use the idempotent producer.",
-            ));
-        }
-        if get("max.in.flight").parse::<u32>().is_ok_and(|in_flight| in_flight > 5) {
-            self.problems.push(Problem::new(
-                "max.in.flight.requests.per.connection",
-                get("max.in.flight"),
-                "Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent producer.",
-            ));
-        }
+/// What every client of a kind is given, whatever users say.
+fn always(kind: ClientKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        ClientKind::Producer => &[
+            // librdkafka's own default puts keys elsewhere than Java does.
+            ("partitioner", "murmur2_random"),
+            // Bytes are the limit, see `buffer.memory` in the table.
+            ("batch.num.messages", "100000"),
+            ("queue.buffering.max.messages", "10000000"),
+        ],
+        ClientKind::Consumer => &[
+            // Offsets are committed when the sink says that records are durable, and never before (invariant 1).
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // Membership is ours: see the consumer.
+            ("group.protocol", "classic"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            // Bytes are the limit (the worker's prefetch budget), and once there is room again fetching goes on
+            // at once, not after a second.
+            ("queued.min.messages", "1000000"),
+            ("fetch.queue.backoff.ms", "20"),
+        ],
+        ClientKind::Admin => &[],
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,261 +1,299 @@
-//! The table: each of Java's client settings, what becomes of it here, and who may set it.
+//! All settings of Java's clients (4.1), and what becomes of each.
 
-use super::ClientKind::{self, Admin, Consumer, Producer};
+use super::ClientKind;
+use super::ClientSettings;
+use super::row::Takes::{Flag, Int, Long, OneOf, OneOfAnyCase, Secret, Text};
+use super::row::Treatment::{Converted, Fixed, Ignored, Joint, Kept, Mapped, Numbers, Refused};
+use super::row::Who::{Connectors, Worker};
+use super::row::{A, C, Clients, P, Row, Treatment, Who};
 
-/// What becomes of a setting.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Treatment {
-    /// librdkafka has it under this name.
-    As(&'static str),
-    /// The same, by a function that gives native names and values, or says what would be right.
-    Through(fn(&str) -> Result<Vec<(&'static str, String)>, String>),
-    /// Accepted; there is nothing to be done about it: why.
-    Ignored(&'static str),
-    /// Set by the worker and by nobody else: why.
-    Fixed(&'static str),
+const ALL: Clients = P | C | A;
+const INT: i64 = i32::MAX as i64;
+
+const READS_FILES: Who = Worker("it reads a file of the worker's machine");
+const NAMES_CLASSES: Who = Worker("it names code to load");
+
+const JAVA: Treatment = Ignored("it is for Java");
+const JAVA_CLASS: Treatment = Refused("it names Java classes, which cannot run here; leave it out");
+const METRICS: Treatment = Ignored("metrics are the worker's");
+const BYTES: Treatment = Ignored("to the clients records are bytes; the converters do the rest");
+const OAUTH: Treatment = Ignored("there is no login with OAuth yet");
+const KERBEROS: Treatment = Ignored("there is no login with Kerberos");
+const TRANSACTIONS: Treatment = Refused("there are no transactions for sources yet; leave it out");
+const OUR_TIMES: Treatment = Ignored("the worker has time limits of its own");
+
+const fn row(name: &'static str, clients: Clients, takes: super::row::Takes, treatment: Treatment) -> Row {
+    Row::new(name, clients, takes, treatment)
 }
 
-/// One setting.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    pub(super) name: &'static str,
-    pub(super) kinds: &'static [ClientKind],
-    pub(super) treatment: Treatment,
-    /// Whether a connector's configuration may set it: nothing that reads files, loads code or widens what the
-    /// worker's operator decided.
-    pub(super) overridable: bool,
-}
+/// In the order of the names, for each group of clients.
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    // All clients.
+    row("auto.include.jmx.reporter", ALL, Text, METRICS),
+    row("bootstrap.servers", ALL, Text, Converted(servers)),
+    row("client.dns.lookup", ALL, OneOf(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]), Mapped("client.dns.lookup")),
+    row("client.id", ALL, Text, Mapped("client.id")).default("transom"),
+    row("connections.max.idle.ms", P | C, Long(i64::MIN), Numbers(&[("connections.max.idle.ms", 0, INT)])).default("540000"),
+    row("connections.max.idle.ms", A, Long(i64::MIN), Numbers(&[("connections.max.idle.ms", 0, INT)])).default("300000"),
+    row("enable.metrics.push", P | C, Flag, Mapped("enable.metrics.push")).default("true"),
+    row("enable.metrics.push", A, Flag, Mapped("enable.metrics.push")).default("false"),
+    row("metadata.max.age.ms", ALL, Long(0), Numbers(&[("topic.metadata.refresh.interval.ms", 10, 3_600_000)])).default("300000"),
+    row("metadata.recovery.rebootstrap.trigger.ms", ALL, Long(0), Numbers(&[("metadata.recovery.rebootstrap.trigger.ms", 0, INT)])).default("300000"),
+    row("metadata.recovery.strategy", ALL, OneOfAnyCase(&["REBOOTSTRAP", "NONE"]), Mapped("metadata.recovery.strategy")).default("rebootstrap"),
+    row("metric.reporters", ALL, Text, METRICS).only(NAMES_CLASSES),
+    row("metrics.*", ALL, Text, METRICS),
+    // Unset, the system chooses, which is faster than Java's fixed sizes.
+    row("receive.buffer.bytes", ALL, Int(-1), Numbers(&[("socket.receive.buffer.bytes", 0, 100_000_000)])),
+    row("reconnect.backoff.max.ms", ALL, Long(0), Joint).default("1000"),
+    row("reconnect.backoff.ms", ALL, Long(0), Joint).default("50"),
+    row("request.timeout.ms", C | A, Int(0), Numbers(&[("socket.timeout.ms", 10, 300_000)])).default("30000"),
+    // The broker's limit for an answer, and ours.
+    row("request.timeout.ms", P, Int(0), Numbers(&[("request.timeout.ms", 1, 900_000), ("socket.timeout.ms", 10, 300_000)])).default("30000"),
+    row("retry.backoff.max.ms", ALL, Long(0), Joint).default("1000"),
+    row("retry.backoff.ms", ALL, Long(0), Joint).default("100"),
+    row("sasl.client.callback.handler.class", ALL, Text, JAVA_CLASS),
+    row("sasl.jaas.config", ALL, Secret, Joint),
+    row("sasl.kerberos.*", ALL, Text, KERBEROS).only(Worker("it runs a command, or reads a file, of the worker's machine")),
+    row("sasl.login.callback.handler.class", ALL, Text, JAVA_CLASS),
+    row("sasl.login.class", ALL, Text, JAVA_CLASS),
+    row("sasl.login.*", ALL, Text, OAUTH),
+    row("sasl.mechanism", ALL, Text, Joint),
+    row("sasl.oauthbearer.jwt.retriever.class", ALL, Text, JAVA_CLASS),
+    row("sasl.oauthbearer.jwt.validator.class", ALL, Text, JAVA_CLASS),
+    row("sasl.oauthbearer.*", ALL, Secret, OAUTH).only(Worker("it makes the worker read files or call other servers")),
+    row("security.protocol", ALL, OneOfAnyCase(&["SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT"]), Mapped("security.protocol")).default("PLAINTEXT"),
+    row("security.providers", ALL, Text, JAVA).only(NAMES_CLASSES),
+    row("send.buffer.bytes", ALL, Int(-1), Numbers(&[("socket.send.buffer.bytes", 0, 100_000_000)])),
+    row("socket.connection.setup.timeout.max.ms", ALL, Long(0), Ignored("the time for a connection does not grow")),
+    // Java's is for TCP alone, librdkafka's for TLS and login, too, hence its own default.
+    row("socket.connection.setup.timeout.ms", ALL, Long(0), Numbers(&[("socket.connection.setup.timeout.ms", 1000, INT)])),
+    row("ssl.cipher.suites", ALL, Text, Refused("ciphers cannot be chosen by their Java names; leave it out, or restrict them at the broker")),
+    row("ssl.enabled.protocols", ALL, Text, Converted(tls_versions)),
+    row("ssl.endpoint.identification.algorithm", ALL, Text, Converted(host_check)).default("https"),
+    row("ssl.engine.factory.class", ALL, Text, JAVA_CLASS),
+    row("ssl.key.password", ALL, Secret, Joint),
+    row("ssl.keymanager.algorithm", ALL, Text, JAVA),
+    row("ssl.keystore.certificate.chain", ALL, Secret, Joint),
+    row("ssl.keystore.key", ALL, Secret, Joint),
+    row("ssl.keystore.location", ALL, Text, Joint).only(READS_FILES),
+    row("ssl.keystore.password", ALL, Secret, Joint),
+    row("ssl.keystore.type", ALL, Text, Joint),
+    row("ssl.protocol", ALL, Text, Ignored("the newest version of TLS that the broker knows is used")),
+    row("ssl.provider", ALL, Text, JAVA),
+    row("ssl.secure.random.implementation", ALL, Text, JAVA),
+    row("ssl.trustmanager.algorithm", ALL, Text, JAVA),
+    row("ssl.truststore.certificates", ALL, Secret, Joint),
+    row("ssl.truststore.location", ALL, Text, Joint).only(READS_FILES),
+    row("ssl.truststore.password", ALL, Secret, Joint),
+    row("ssl.truststore.type", ALL, Text, Joint),
 
-use Treatment::{As, Fixed, Ignored, Through};
-
-const ALL: &[ClientKind] = &[Producer, Consumer, Admin];
-const P: &[ClientKind] = &[Producer];
-const C: &[ClientKind] = &[Consumer];
-
-const fn row(name: &'static str, kinds: &'static [ClientKind], treatment: Treatment) -> Row {
-    Row { name, kinds, treatment, overridable: true }
-}
-
-/// For the operator alone.
-const fn own(name: &'static str, kinds: &'static [ClientKind], treatment: Treatment) -> Row {
-    Row { name, kinds, treatment, overridable: false }
-}
-
-const JAVA_CODE: Treatment = Ignored("it names Java classes");
-const JKS: &str = "librdkafka reads PEM: set the store's type to PEM and its location to a PEM file (convert with \
-                   `keytool -importkeystore … -deststoretype PKCS12` and `openssl pkcs12 … -out store.pem`)";
-
-/// All settings of producers, consumers and admin clients as of Kafka 4.1.
-pub(super) const TABLE: &[Row] = &[
-    row("bootstrap.servers", ALL, As("bootstrap.servers")),
-    row("client.id", ALL, As("client.id")),
-    row("client.rack", ALL, As("client.rack")),
-    row("client.dns.lookup", ALL, As("client.dns.lookup")),
-    row("connections.max.idle.ms", ALL, As("connections.max.idle.ms")),
-    row("enable.metrics.push", ALL, As("enable.metrics.push")),
-    row("metadata.max.age.ms", ALL, As("topic.metadata.refresh.interval.ms")),
-    row("metadata.max.idle.ms", ALL, Ignored("librdkafka forgets unused topics by itself")),
-    row("metadata.recovery.strategy", ALL, As("metadata.recovery.strategy")),
-    row("metadata.recovery.rebootstrap.trigger.ms", ALL, As("metadata.recovery.rebootstrap.trigger.ms")),
-    row("reconnect.backoff.ms", ALL, As("reconnect.backoff.ms")),
-    row("reconnect.backoff.max.ms", ALL, As("reconnect.backoff.max.ms")),
-    row("retry.backoff.ms", ALL, As("retry.backoff.ms")),
-    row("retry.backoff.max.ms", ALL, As("retry.backoff.max.ms")),
-    row("receive.buffer.bytes", ALL, Through(|v| buffer("socket.receive.buffer.bytes", v))),
-    row("send.buffer.bytes", ALL, Through(|v| buffer("socket.send.buffer.bytes", v))),
-    row("socket.connection.setup.timeout.ms", ALL, As("socket.connection.setup.timeout.ms")),
-    row("socket.connection.setup.timeout.max.ms", ALL, Ignored("the time does not grow here")),
-    row("request.timeout.ms", &[Consumer, Admin], As("socket.timeout.ms")),
-    row("request.timeout.ms", P, As("request.timeout.ms")),
-    row("default.api.timeout.ms", &[Consumer, Admin], Ignored("each call has its own limit here")),
-    row("retries", &[Admin], Ignored("questions are asked again by whoever needs the answer")),
-    own("metric.reporters", ALL, JAVA_CODE),
-    own("metrics.num.samples", ALL, Ignored("metrics are served at /metrics")),
-    own("metrics.sample.window.ms", ALL, Ignored("metrics are served at /metrics")),
-    own("metrics.recording.level", ALL, Ignored("metrics are served at /metrics")),
-    own("auto.include.jmx.reporter", ALL, Ignored("there is no JMX")),
-    own("interceptor.classes", ALL, JAVA_CODE),
-    own("security.providers", ALL, JAVA_CODE),
-    // Security.
-    row("security.protocol", ALL, Through(|v| one("security.protocol", v.to_lowercase()))),
-    row("sasl.mechanism", ALL, Through(sasl_mechanism)),
-    row("sasl.jaas.config", ALL, Through(sasl_jaas)),
-    own("sasl.login.callback.handler.class", ALL, JAVA_CODE),
-    own("sasl.client.callback.handler.class", ALL, JAVA_CODE),
-    own("sasl.login.class", ALL, JAVA_CODE),
-    own("sasl.oauthbearer.token.endpoint.url", ALL, As("sasl.oauthbearer.token.endpoint.url")),
-    own("ssl.endpoint.identification.algorithm", ALL, Through(|v| {
-        one("ssl.endpoint.identification.algorithm", if v.is_empty() { "none".to_owned() } else { v.to_lowercase() })
-    })),
-    own("ssl.truststore.type", ALL, Through(pem_only)),
-    own("ssl.truststore.location", ALL, Through(|v| pem_file("ssl.ca.location", v))),
-    own("ssl.truststore.password", ALL, Ignored("a PEM file of certificates has no password")),
-    own("ssl.truststore.certificates", ALL, As("ssl.ca.pem")),
-    own("ssl.keystore.type", ALL, Through(pem_only)),
-    own("ssl.keystore.location", ALL, Through(|v| {
-        let mut both = pem_file("ssl.certificate.location", v)?;
-        both.push(("ssl.key.location", v.to_owned()));
-        Ok(both)
-    })),
-    own("ssl.keystore.password", ALL, Ignored("the key's password is ssl.key.password")),
-    own("ssl.keystore.certificate.chain", ALL, As("ssl.certificate.pem")),
-    own("ssl.keystore.key", ALL, As("ssl.key.pem")),
-    own("ssl.key.password", ALL, As("ssl.key.password")),
-    own("ssl.cipher.suites", ALL, As("ssl.cipher.suites")),
-    own("ssl.protocol", ALL, Ignored("OpenSSL takes the newest that both sides know")),
-    own("ssl.enabled.protocols", ALL, Ignored("OpenSSL takes the newest that both sides know")),
-    own("ssl.provider", ALL, JAVA_CODE),
-    own("ssl.engine.factory.class", ALL, JAVA_CODE),
-    own("ssl.keymanager.algorithm", ALL, JAVA_CODE),
-    own("ssl.trustmanager.algorithm", ALL, JAVA_CODE),
-    own("ssl.secure.random.implementation", ALL, JAVA_CODE),
     // Producers.
-    row("acks", P, Through(|v| one("acks", if v.eq_ignore_ascii_case("all") { "-1".to_owned() } else { v.to_owned() }))),
-    row("batch.size", P, As("batch.size")),
-    row("linger.ms", P, As("linger.ms")),
-    row("compression.type", P, Through(|v| one("compression.codec", v.to_lowercase()))),
-    row("compression.gzip.level", P, As("compression.level")),
-    row("compression.lz4.level", P, As("compression.level")),
-    row("compression.zstd.level", P, As("compression.level")),
-    row("buffer.memory", P, Ignored("each task has its own limit here: producer.inflight.max.bytes")),
-    row("max.block.ms", P, Ignored("a full queue stops the task's polls and nothing else")),
-    row("delivery.timeout.ms", P, Through(|v| {
-        // Java's Integer.MAX_VALUE stands for ever, and so does librdkafka's 0.
-        one("message.timeout.ms", if v == "2147483647" { "0".to_owned() } else { v.to_owned() })
-    })),
-    row("enable.idempotence", P, As("enable.idempotence")),
-    row("max.in.flight.requests.per.connection", P, As("max.in.flight")),
-    row("max.request.size", P, As("message.max.bytes")),
-    row("retries", P, As("retries")),
-    row("partitioner.ignore.keys", P, Ignored("records with keys always go where their key says")),
-    row("partitioner.adaptive.partitioning.enable", P, Ignored("records without keys stick to a partition for a while")),
-    row("partitioner.availability.timeout.ms", P, Ignored("records without keys stick to a partition for a while")),
-    own("partitioner.class", P, Fixed("keys go where Java's default partitioner sends them")),
-    own("key.serializer", P, Fixed("converters do its work")),
-    own("value.serializer", P, Fixed("converters do its work")),
-    own("transactional.id", P, Fixed("exactly-once sources are not there yet")),
-    own("transaction.timeout.ms", P, Fixed("exactly-once sources are not there yet")),
-    own("transaction.two.phase.commit.enable", P, Fixed("exactly-once sources are not there yet")),
+    row("acks", P, OneOf(&["all", "-1", "0", "1"]), Mapped("acks")).default("all"),
+    // Java: 16384. Large batches are what makes a worker fast.
+    row("batch.size", P, Int(0), Numbers(&[("batch.size", 1, INT)])).default("1048576"),
+    // Java: 32 MB for each task. Tasks share a producer here, each with a limit of its own.
+    row("buffer.memory", P, Long(0), Converted(buffer_memory)).default("1073741824"),
+    row("compression.gzip.level", P, Int(-1), Joint),
+    row("compression.lz4.level", P, Int(1), Joint),
+    row("compression.type", P, OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]), Mapped("compression.codec")).default("none"),
+    row("compression.zstd.level", P, Int(-131_072), Joint),
+    // Kafka Connect's: a record is tried until it is there, or the task stopped.
+    row("delivery.timeout.ms", P, Int(0), Numbers(&[("message.timeout.ms", 1, INT)])).default("2147483647"),
+    row("enable.idempotence", P, Flag, Joint),
+    row("interceptor.classes", P | C, Text, JAVA_CLASS),
+    row("key.serializer", P, Text, BYTES).only(NAMES_CLASSES),
+    row("linger.ms", P, Long(0), Numbers(&[("linger.ms", 0, 900_000)])).default("5"),
+    row("max.block.ms", P, Long(0), Ignored("a task waits for room as long as it takes")),
+    row("max.in.flight.requests.per.connection", P, Int(1), Joint),
+    row("max.request.size", P, Int(0), Numbers(&[("message.max.bytes", 1000, 1_000_000_000)])).default("1048576"),
+    row("metadata.max.idle.ms", P, Long(5000), Ignored("topics are known as long as the producer lives")),
+    row("partitioner.adaptive.partitioning.enable", P, Flag, Ignored("slow brokers get as many records as others")),
+    row("partitioner.availability.timeout.ms", P, Long(0), Ignored("slow brokers get as many records as others")),
+    row("partitioner.class", P, Text, Converted(partitioner)),
+    row("partitioner.ignore.keys", P, Flag, Converted(ignore_keys)),
+    row("retries", P, Int(0), Numbers(&[("retries", 0, INT)])).default("2147483647"),
+    row("retries", A, Int(0), OUR_TIMES),
+    row("transaction.timeout.ms", P, Int(0), TRANSACTIONS),
+    row("transaction.two.phase.commit.enable", P, Flag, TRANSACTIONS),
+    row("transactional.id", P, Text, TRANSACTIONS),
+    row("value.serializer", P, Text, BYTES).only(NAMES_CLASSES),
+
     // Consumers.
-    row("auto.offset.reset", C, Through(auto_offset_reset)),
-    row("fetch.min.bytes", C, As("fetch.min.bytes")),
-    row("fetch.max.bytes", C, Ignored("the worker's budget decides: consumer.prefetch.max.bytes")),
-    row("fetch.max.wait.ms", C, As("fetch.wait.max.ms")),
-    row("max.partition.fetch.bytes", C, As("max.partition.fetch.bytes")),
-    row("max.poll.records", C, Ignored("a batch is bounded by bytes and records of its own")),
-    row("max.poll.interval.ms", C, As("max.poll.interval.ms")),
-    row("session.timeout.ms", C, As("session.timeout.ms")),
-    row("heartbeat.interval.ms", C, As("heartbeat.interval.ms")),
-    row("isolation.level", C, As("isolation.level")),
-    row("check.crcs", C, As("check.crcs")),
-    row("allow.auto.create.topics", C, As("allow.auto.create.topics")),
-    row("exclude.internal.topics", C, Ignored("a pattern has to match an internal topic's whole name")),
-    own("group.id", C, Fixed("it is connect-<connector>, as in Kafka Connect")),
-    own("group.instance.id", C, Fixed("the worker makes it; static.membership=false turns it off")),
-    own("group.protocol", C, Fixed("with the consumer protocol a fenced member would be the new one")),
-    own("group.remote.assignor", C, Fixed("with the consumer protocol a fenced member would be the new one")),
-    own("partition.assignment.strategy", C, Fixed("it is cooperative-sticky")),
-    own("enable.auto.commit", C, Fixed("only what the plugin says is durable is committed")),
-    own("auto.commit.interval.ms", C, Fixed("only what the plugin says is durable is committed")),
-    own("key.deserializer", C, Fixed("converters do its work")),
-    own("value.deserializer", C, Fixed("converters do its work")),
+    row("allow.auto.create.topics", C, Flag, Mapped("allow.auto.create.topics")).default("true"),
+    row("auto.commit.interval.ms", C, Int(0), Ignored("offsets are committed every offset.flush.interval.ms")),
+    // Kafka Connect's, not the Java client's.
+    row("auto.offset.reset", C, OneOf(&["earliest", "latest", "none"]), Converted(offset_reset)).default("earliest"),
+    row("check.crcs", C, Flag, Mapped("check.crcs")).default("true"),
+    row("client.rack", C, Text, Mapped("client.rack")),
+    row("default.api.timeout.ms", C | A, Int(0), OUR_TIMES),
+    row("enable.auto.commit", C, Flag, Fixed(&["false"], "offsets are committed when the sink says that records are durable")),
+    row("exclude.internal.topics", C, Flag, Converted(internal_topics)).default("true"),
+    // Unset, librdkafka's default, which is Java's but never more than the prefetch budget.
+    row("fetch.max.bytes", C, Int(0), Numbers(&[("fetch.max.bytes", 1, 2_147_483_135)])),
+    row("fetch.max.wait.ms", C, Int(0), Numbers(&[("fetch.wait.max.ms", 0, 300_000)])).default("500"),
+    row("fetch.min.bytes", C, Int(0), Numbers(&[("fetch.min.bytes", 1, 100_000_000)])).default("1"),
+    row("group.id", C, Text, Mapped("group.id")).only(Connectors("all sinks would be in one group; it is connect- and the connector's name, and consumer.override.group.id changes it")),
+    row("group.instance.id", C, Text, Refused("the worker names its members; static.membership=false makes them dynamic")),
+    row("group.protocol", C, OneOfAnyCase(&["CONSUMER", "CLASSIC"]), Fixed(&["classic"], "with the newer protocol a member that comes back is fenced by its dead predecessor")),
+    row("group.remote.assignor", C, Text, Ignored("it is for group.protocol=consumer")),
+    row("heartbeat.interval.ms", C, Int(1), Numbers(&[("heartbeat.interval.ms", 1, 3_600_000)])).default("3000"),
+    row("isolation.level", C, OneOf(&["read_committed", "read_uncommitted"]), Mapped("isolation.level")).default("read_uncommitted"),
+    row("key.deserializer", C, Text, BYTES).only(NAMES_CLASSES),
+    // Java: 1 MB. Large fetches are what makes a worker fast.
+    row("max.partition.fetch.bytes", C, Int(0), Numbers(&[("fetch.message.max.bytes", 1, 1_000_000_000)])).default("8388608"),
+    row("max.poll.interval.ms", C, Int(1), Numbers(&[("max.poll.interval.ms", 1, 86_400_000)])).default("300000"),
+    row("max.poll.records", C, Int(1), Kept),
+    row("partition.assignment.strategy", C, Text, Fixed(&["cooperative-sticky", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"], "all members of a group have to agree on it")),
+    row("session.timeout.ms", C, Int(1), Numbers(&[("session.timeout.ms", 1, 3_600_000)])).default("45000"),
+    row("value.deserializer", C, Text, BYTES).only(NAMES_CLASSES),
+
+    // Admin clients.
+    row("bootstrap.controllers", A, Text, Refused("controllers are not spoken to; set bootstrap.servers")),
 ];
 
-/// What the worker sets, natively, before anybody else: Java's defaults as Connect has them, and room for large
-/// batches.
-pub(super) const DEFAULTS: &[(ClientKind, &str, &str)] = &[
-    (Producer, "acks", "-1"),
-    (Producer, "enable.idempotence", "true"),
-    (Producer, "max.in.flight", "5"),
-    (Producer, "message.timeout.ms", "0"),
-    (Producer, "partitioner", "murmur2_random"),
-    (Producer, "message.max.bytes", "1048576"),
-    (Producer, "batch.size", "1000000"),
-    (Producer, "batch.num.messages", "100000"),
-    (Producer, "linger.ms", "5"),
-    // Lanes bound what is in flight; a queue that is full would stop the wrong task.
-    (Producer, "queue.buffering.max.messages", "0"),
-    (Producer, "queue.buffering.max.kbytes", "2147483647"),
-    (Consumer, "auto.offset.reset", "earliest"),
-    (Consumer, "isolation.level", "read_uncommitted"),
-    (Consumer, "check.crcs", "true"),
-    // Java's 45 s is what a changed static member would have to wait for.
-    (Consumer, "session.timeout.ms", "10000"),
-    (Consumer, "heartbeat.interval.ms", "1000"),
-    (Consumer, "fetch.queue.backoff.ms", "10"),
-    (Consumer, "topic.metadata.refresh.interval.ms", "60000"),
+/// librdkafka's names whose Java counterparts the rows do not tell.
+const COUNTERPARTS: &[(&str, &str)] = &[
+    ("compression.level", "compression.zstd.level (or gzip, or lz4)"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("message.send.max.retries", "retries"),
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("partitioner", "partitioner.class"),
+    ("queue.buffering.max.kbytes", "buffer.memory (in bytes)"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("request.required.acks", "acks"),
+    ("sasl.mechanisms", "sasl.mechanism"),
+    ("sasl.password", "sasl.jaas.config"),
+    ("sasl.username", "sasl.jaas.config"),
+    ("ssl.ca.location", "ssl.truststore.location with ssl.truststore.type=PEM"),
+    ("ssl.ca.pem", "ssl.truststore.certificates with ssl.truststore.type=PEM"),
+    ("ssl.certificate.location", "ssl.keystore.location with ssl.keystore.type=PEM"),
+    ("ssl.certificate.pem", "ssl.keystore.certificate.chain with ssl.keystore.type=PEM"),
+    ("ssl.key.location", "ssl.keystore.location with ssl.keystore.type=PEM"),
+    ("ssl.key.pem", "ssl.keystore.key with ssl.keystore.type=PEM"),
 ];
 
-/// What nobody can change.
-pub(super) const FIXED: &[(ClientKind, &str, &str)] = &[
-    (Consumer, "enable.auto.commit", "false"),
-    (Consumer, "enable.auto.offset.store", "false"),
-    (Consumer, "enable.partition.eof", "false"),
-    (Consumer, "group.protocol", "classic"),
-    (Consumer, "partition.assignment.strategy", "cooperative-sticky"),
+const LOADS_CODE: &str = "it loads code into the worker";
+const FILES: &str = "it reads a file of the worker's machine";
+const WORKERS_LOG: &str = "what is logged is for the worker alone";
+
+/// librdkafka's names that stand for nothing in Java, or for nothing that a connector may set.
+const NATIVE_ONLY: &[(&str, &str)] = &[
+    ("debug", WORKERS_LOG),
+    ("enable.auto.offset.store", "offsets are committed when the sink says that records are durable"),
+    ("enable.ssl.certificate.verification", "the broker's certificate is always verified"),
+    ("https.ca.location", FILES),
+    ("log_level", WORKERS_LOG),
+    ("plugin.library.paths", LOADS_CODE),
+    ("queue.buffering.max.messages", "the queue is limited by bytes, with buffer.memory"),
+    ("queued.max.messages.kbytes", "the worker divides its consumer.prefetch.max.bytes"),
+    ("ssl.ca.location", FILES),
+    ("ssl.certificate.location", FILES),
+    ("ssl.crl.location", FILES),
+    ("ssl.engine.id", LOADS_CODE),
+    ("ssl.engine.location", LOADS_CODE),
+    ("ssl.key.location", FILES),
+    ("ssl.providers", LOADS_CODE),
+    ("statistics.interval.ms", "metrics are the worker's"),
 ];
 
-fn one(name: &'static str, value: String) -> Result<Vec<(&'static str, String)>, String> {
-    Ok(vec![(name, value)])
+/// The rows for one kind of client.
+pub(super) fn rows(kind: ClientKind) -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().filter(move |row| kind.is_in(row.clients))
 }
 
-/// Java's -1 is the system's own size, librdkafka's 0.
-fn buffer(name: &'static str, value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    one(name, if value == "-1" { "0".to_owned() } else { value.to_owned() })
+/// The row of a name; the first that fits counts.
+pub(super) fn find(kind: ClientKind, name: &str) -> Option<&'static Row> {
+    rows(kind).find(|row| row.is_for(name))
 }
 
-fn auto_offset_reset(value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    match value {
-        "earliest" | "latest" => one("auto.offset.reset", value.to_owned()),
-        "none" => one("auto.offset.reset", "error".to_owned()),
-        _ => Err("it is one of earliest, latest, none".to_owned()),
-    }
+/// What Java calls a setting, if librdkafka's name of it was written.
+pub(super) fn java_name(kind: ClientKind, native: &str) -> Option<&'static str> {
+    let mapped = rows(kind).find(|row| match row.treatment {
+        Mapped(name) => name == native,
+        Numbers(bounded) => bounded.iter().any(|(name, ..)| *name == native),
+        _ => false,
+    });
+    let counterpart = || COUNTERPARTS.iter().find(|(name, _)| *name == native).map(|(_, java)| *java);
+    mapped.map(|row| row.name).or_else(counterpart)
 }
 
-fn pem_only(value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    if value.eq_ignore_ascii_case("PEM") { Ok(Vec::new()) } else { Err(JKS.to_owned()) }
+/// Why a setting of librdkafka is not to be had.
+pub(super) fn native_only(name: &str) -> Option<&'static str> {
+    NATIVE_ONLY.iter().find(|(native, _)| *native == name).map(|(_, why)| *why)
 }
 
-fn pem_file(name: &'static str, value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    let lower = value.to_lowercase();
-    if [".jks", ".p12", ".pfx", ".pkcs12"].iter().any(|end| lower.ends_with(end)) {
-        return Err(JKS.to_owned());
-    }
-    one(name, value.to_owned())
-}
-
-fn sasl_mechanism(value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    match value {
-        "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER" => one("sasl.mechanism", value.to_owned()),
-        _ => Err("it is one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER; Kerberos is not supported".to_owned()),
-    }
-}
-
-/// `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";`
-fn sasl_jaas(value: &str) -> Result<Vec<(&'static str, String)>, String> {
-    let module = value.split_whitespace().next().unwrap_or_default();
-    let short = module.rsplit('.').next().unwrap_or_default();
-    if !matches!(short, "PlainLoginModule" | "ScramLoginModule") {
-        return Err("only PlainLoginModule and ScramLoginModule are understood".to_owned());
-    }
-    let option = |name: &str| -> Option<String> {
-        let start = value.find(&format!(" {name}=\""))? + name.len() + 3;
-        let mut text = String::new();
-        let mut escaped = false;
-        for character in value[start..].chars() {
-            match character {
-                '\\' if !escaped => escaped = true,
-                '"' if !escaped => return Some(text),
-                other => {
-                    escaped = false;
-                    text.push(other);
-                }
-            }
-        }
-        None
+fn servers(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    let servers: Vec<_> = value.split(',').map(str::trim).filter(|server| !server.is_empty()).collect();
+    let has_port = |server: &&str| {
+        server.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
     };
-    match (option("username"), option("password")) {
-        (Some(username), Some(password)) => Ok(vec![("sasl.username", username), ("sasl.password", password)]),
-        _ => Err("it has to give username=\"…\" and password=\"…\", each in double quotes".to_owned()),
+    if servers.is_empty() || !servers.iter().all(has_port) {
+        return Err("must be host:port, or several of them with commas between".to_owned());
     }
+    settings.set("bootstrap.servers", servers.join(","));
+    Ok(())
+}
+
+/// librdkafka speaks the versions that Java has by default, and cannot be kept from one of them. Who has 1.2
+/// among the enabled ones is served well by 1.3.
+fn tls_versions(value: &str, _settings: &mut ClientSettings) -> Result<(), String> {
+    match value.split(',').any(|version| version.trim().eq_ignore_ascii_case("TLSv1.2")) || value.is_empty() {
+        true => Ok(()),
+        false => {
+            Err("TLS 1.2 and 1.3 cannot be turned off here; leave it out, or restrict the versions at the \
+                      broker"
+                .to_owned())
+        }
+    }
+}
+
+fn host_check(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    let native = match value.to_ascii_lowercase().as_str() {
+        "https" => "https",
+        // Java's way to turn it off.
+        "" => "none",
+        _ => return Err("must be https, or empty for no check of the host name".to_owned()),
+    };
+    settings.set("ssl.endpoint.identification.algorithm", native);
+    Ok(())
+}
+
+fn buffer_memory(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    let bytes: i64 = value.parse().map_err(|_| "must be a number of bytes".to_owned())?;
+    // Rounded up.
+    let kilobytes = bytes / 1024 + i64::from(bytes % 1024 != 0);
+    settings.set("queue.buffering.max.kbytes", kilobytes.clamp(1, INT).to_string());
+    Ok(())
+}
+
+fn partitioner(value: &str, _settings: &mut ClientSettings) -> Result<(), String> {
+    match value {
+        "" | "org.apache.kafka.clients.producer.internals.DefaultPartitioner" => Ok(()),
+        _ => Err(
+            "records go where Java's default partitioner puts them, and no Java class can run here; leave \
+                  it out"
+                .to_owned(),
+        ),
+    }
+}
+
+fn ignore_keys(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    if value.eq_ignore_ascii_case("true") {
+        settings.set("partitioner", "random");
+    }
+    Ok(())
+}
+
+fn offset_reset(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    settings.set("auto.offset.reset", if value == "none" { "error" } else { value });
+    Ok(())
+}
+
+/// librdkafka hides topics from a consumer altogether, where Java only keeps patterns from meeting them.
+fn internal_topics(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    if value.eq_ignore_ascii_case("true") {
+        settings.set("topic.blacklist", "^__consumer_offsets$,^__transaction_state$,^__share_group_state$");
+    }
+    Ok(())
 }
