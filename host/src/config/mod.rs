@@ -29,13 +29,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::connector::{ConnectorConfig, Errors, Tolerance, validate_connector};
+pub(crate) use self::connector::{ConnectorConfig, validate_connector};
 pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
     ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
 };
-pub(crate) use self::nearest::nearest;
 pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
 pub(crate) use self::nearest::nearest;
 pub use self::problem::{Problem, Problems};

@@ -84,11 +84,10 @@ impl Consumer {
         prefetch: usize,
     ) -> Result<Self, KafkaError> {
         let mut settings = settings
-            .with("group.id", &membership.group)
-            .with("queued.max.messages.kbytes", &(prefetch / 1024).max(1).to_string())
-            .with("fetch.max.bytes", &prefetch.clamp(1_000_000, 50 << 20).to_string());
+            .with("group.id", membership.group.as_str())
+            .with("queued.max.messages.kbytes", (prefetch / 1024).max(1).to_string());
         if let Some(id) = &membership.instance_id {
-            settings = settings.with("group.instance.id", id);
+            settings = settings.with("group.instance.id", id.as_str());
         }
         let (events, wake) = (Events::default(), Arc::new(Notify::new()));
         let client = Arc::new(Client::new(Kind::Consumer, &settings, hooks(&events, &wake))?);

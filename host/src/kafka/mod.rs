@@ -24,7 +24,7 @@ mod prefetch;
 mod producer;
 mod settings;
 
-pub(crate) use consumer::{CommitResult, Consumer, Event, Membership, Subscription};
+pub(crate) use consumer::{Consumer, Event, Membership, Subscription};
 pub(crate) use error::KafkaError;
 pub(crate) use native::{Message, TimestampKind};
 pub(crate) use partition::TopicPartition;

@@ -20,11 +20,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka_sys as sys;
 
-pub(crate) use conf::{Check, Conf, version};
+pub(crate) use conf::{Check, Conf};
 pub(crate) use consume::{Message, Messages, RawRebalance, TimestampKind};
 pub(crate) use list::{Entry, Partitions};
 pub(crate) use produce::{BatchBuffer, Slot, TopicRef};
-pub(crate) use queue::{Delivery, QueueEvent, Queue};
+pub(crate) use queue::{Queue, QueueEvent};
 
 use super::error::KafkaError;
 use super::settings::ClientSettings;

@@ -27,7 +27,7 @@ impl Sink {
             self.membership = self
                 .parts
                 .members
-                .membership(subscription)
+                .membership(&self.parts.settings, subscription)
                 .await
                 .map_err(|source| failed("could not ask Kafka for the topics", source))?;
             let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());

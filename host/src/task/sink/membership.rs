@@ -25,8 +25,15 @@ pub(crate) struct Members {
 
 impl Members {
     /// The group and this task's place in it.
-    pub(super) async fn membership(&self, subscription: &Subscription) -> Result<Membership, KafkaError> {
-        let group = format!("connect-{}", self.connector);
+    pub(super) async fn membership(
+        &self,
+        settings: &ClientSettings,
+        subscription: &Subscription,
+    ) -> Result<Membership, KafkaError> {
+        let group = match settings.get("group.id") {
+            Some(group) => group.to_owned(),
+            None => format!("connect-{}", self.connector),
+        };
         let Some(worker) = &self.worker else { return Ok(Membership { group, instance_id: None }) };
         let topics = admin::partition_counts(&self.admin, subscription).await?;
         let shares = Shares {
