@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::{self, ConnectorFile, Problems, WorkerConfig};
+use crate::demo;
 use crate::plugin::{self, Engine, EngineSettings};
 use crate::rest::{BindError, Server};
 use crate::telemetry::{FilterError, Format};
@@ -58,6 +59,18 @@ enum Command {
     /// Run a worker on its own, with connectors from files and from the REST API.
     #[command(after_help = STANDALONE_EXAMPLE, after_long_help = standalone_help())]
     Standalone(Standalone),
+    /// See a worker at work on an embedded broker: no Kafka and no Java needed.
+    #[command(after_help = "\
+Example:
+  transom demo --plugins target/plugins")]
+    Demo {
+        /// The folder with file-source.wasm and the others that come with the worker.
+        #[arg(long, value_name = "DIR")]
+        plugins: PathBuf,
+        /// End after the last line, with 0 only if every line arrived.
+        #[arg(long)]
+        once: bool,
+    },
     /// Look at plugin files.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -183,6 +196,10 @@ impl From<StartError> for Error {
 pub fn run(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone))?,
+        Command::Demo { plugins, once } => {
+            let options = demo::Options { plugins, once, program: program()? };
+            runtime()?.block_on(demo::run(options)).map_err(|error| Error::Start(Box::new(error)))?;
+        }
         Command::Plugin(PluginCommand::Check { file, json }) => check_plugin(&file, json)?,
         Command::Compile { arguments } => return Ok(plugin::compile_child_main(arguments)),
     }

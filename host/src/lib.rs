@@ -64,6 +64,7 @@ pub mod cli;
 mod config;
 mod connector;
 mod convert;
+mod demo;
 mod kafka;
 mod offsets;
 mod plugin;

@@ -24,7 +24,18 @@ pub(crate) struct ConnectorFile {
 /// # Errors
 /// The file cannot be read, or everything that is wrong with it.
 pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
-    let properties = Properties::parse(&read(path)?)?;
+    let config = check_worker(&Properties::parse(&read(path)?)?.into_map())?;
+    for note in &config.notes {
+        tracing::info!("{}: {note}", path.display());
+    }
+    Ok(config)
+}
+
+/// Checks a worker's configuration, wherever it comes from.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn check_worker(raw: &RawConfig) -> Result<WorkerConfig, Problems> {
     let surroundings = Surroundings {
         // Variables whose name or value is no text are of no use to anybody here.
         variables: env::vars_os()
@@ -33,11 +44,7 @@ pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
         hostname: hostname(),
         directory: env::current_dir().map_err(|error| unreadable(Path::new("."), &error))?,
     };
-    let config = WorkerConfig::parse(&properties.into_map(), &surroundings)?;
-    for note in &config.notes {
-        tracing::info!("{}: {note}", path.display());
-    }
-    Ok(config)
+    WorkerConfig::parse(raw, &surroundings)
 }
 
 /// Reads a connector's configuration: a `.properties` file, or JSON, either `{"name", "config",

@@ -35,13 +35,13 @@ pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
     ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
 };
-pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
+pub(crate) use self::load::{ConnectorFile, check_worker, load_connector, load_worker};
 pub(crate) use self::nearest::nearest;
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::validate::validate;
-pub(crate) use self::worker::{OverridePolicy, Surroundings, WorkerConfig};
+pub(crate) use self::worker::{OverridePolicy, WorkerConfig};
 pub(crate) use self::worker_keys::help;
 
 /// A configuration as the user wrote it.

@@ -52,7 +52,6 @@ impl Worker {
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, program } = start;
-        config.notes.iter().for_each(|note| info!("{note}"));
         let engine = Engine::new(EngineSettings {
             cache: config.plugin_cache_dir.clone(),
             cache_max: config.plugin_cache_max_bytes,
@@ -84,6 +83,11 @@ impl Worker {
         worker.follow_plugins();
         worker.learn_cluster_id();
         Ok(worker)
+    }
+
+    /// Waits until every plugin that was there at start has been loaded, or has failed to.
+    pub(crate) async fn plugins_settled(&self) {
+        self.inner.services.registry.settled().await;
     }
 
     /// Creates the connectors of files. A plugin that is not there yet may still be in the compiler.
