@@ -23,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, mem, process, thread};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bindings::transom::connect::host;
 use crate::bindings::transom::connect::types::Error;
@@ -106,6 +106,11 @@ impl Faults {
             }
         };
         Self { what, at, config, ..Self::default() }
+    }
+
+    /// The settings as they came, for the tasks.
+    pub(crate) fn config(&self) -> String {
+        json!(self.config).to_string()
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {

@@ -71,7 +71,7 @@ impl connector::Guest for Sink {
     fn task_configs(max_tasks: u32) -> Result<Vec<String>, Error> {
         CONNECTOR.with_borrow_mut(|faults| {
             faults.call("task-configs")?;
-            Ok(vec!["{}".to_owned(); max_tasks as usize])
+            Ok(vec![faults.config(); max_tasks as usize])
         })
     }
 

@@ -73,7 +73,7 @@ impl connector::Guest for Source {
 
     fn task_configs(max_tasks: u32) -> Result<Vec<String>, Error> {
         CONNECTOR.with_borrow_mut(|faults| {
-            let config = "{}".to_owned();
+            let config = faults.config();
             Ok(match faults.call("task-configs")?.as_deref() {
                 None => vec![config; max_tasks as usize],
                 Some("no-tasks") => Vec::new(),
