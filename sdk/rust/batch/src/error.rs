@@ -181,8 +181,8 @@ pub enum WriteError {
     /// A record's key was written after its value.
     #[error("the key was written after the value: the arena holds the key first")]
     KeyAfterValue,
-    /// A Kafka offset that is negative, or too large to count on from.
-    #[error("offset {0} is not between 0 and 2^63 - 2^32")]
+    /// A Kafka offset that is negative, or the base of a run from which no delta could be counted.
+    #[error("offset {0} is negative, or is a base above 2^63 - 2^32")]
     Offset(i64),
     /// A negative partition.
     #[error("partition {0} is negative")]

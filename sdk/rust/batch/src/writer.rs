@@ -75,6 +75,9 @@ impl Writer {
         }
         if let Some(base) = run.base_offset {
             check_offset(base)?;
+            if base > MAX_BASE_OFFSET {
+                return Err(WriteError::Offset(base));
+            }
         }
         let schemas = [run.key_schema, run.value_schema];
         let texts = run.topic.len() + schemas.iter().flatten().map(|schema| schema.len()).sum::<usize>();
@@ -330,12 +333,13 @@ impl Writer {
             return Ok(());
         }
         let mut row = *row;
-        if delta.is_none() {
+        let delta = delta.unwrap_or_else(|| {
             self.close_row(row);
             row.records = 0;
-            row.base = offset.unwrap_or(row.given_base);
-        }
-        let delta = delta.unwrap_or(0);
+            // Every offset is a base and a delta: those beyond the largest base are that, and a delta.
+            row.base = offset.map_or(row.given_base, |offset| offset.min(MAX_BASE_OFFSET));
+            offset.map_or(0, |offset| (offset - row.base) as u32)
+        });
         if delta != row.records || !self.deltas.is_empty() {
             self.add_delta(delta, row.records);
         }
@@ -370,8 +374,7 @@ fn payload_len(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
     key.map_or(0, <[u8]>::len) as u64 + value.map_or(0, <[u8]>::len) as u64
 }
 
-/// Whether a delta can be added to the offset, as to every base.
 #[inline]
 pub(crate) fn check_offset(offset: i64) -> Result<(), WriteError> {
-    if (0..=MAX_BASE_OFFSET).contains(&offset) { Ok(()) } else { Err(WriteError::Offset(offset)) }
+    if offset >= 0 { Ok(()) } else { Err(WriteError::Offset(offset)) }
 }

@@ -40,7 +40,7 @@ proptest! {
 
     #[test]
     fn any_failures_come_back_as_they_were(
-        failures in proptest::collection::vec(("[ab]", 0..3_i32, 0..i64::MAX >> 8, any::<u32>(), "\\PC{0,5}"), 0..40),
+        failures in proptest::collection::vec(("[ab]", 0..3_i32, 0..=i64::MAX, any::<u32>(), "\\PC{0,5}"), 0..40),
     ) {
         let expected: Vec<_> = failures.iter().map(|(topic, partition, offset, code, message)| Failure {
             topic, partition: *partition, offset: *offset, code: *code, message,
@@ -133,7 +133,7 @@ fn an_unfinished_or_refused_record_has_never_been() {
     assert_eq!(record.finish(None), Err(WriteError::KeyAfterValue));
     let refused = [
         (writer.push_at(-1, None, Some(b"x"), None), WriteError::Offset(-1)),
-        (writer.push_at(i64::MAX, None, Some(b"x"), None), WriteError::Offset(i64::MAX)),
+        (writer.run(&Run { base_offset: Some(i64::MAX), ..run("t") }), WriteError::Offset(i64::MAX)),
         (writer.header("h", None), WriteError::NoRecord),
         (writer.run(&Run { partition: Some(-2), ..run("t") }), WriteError::Partition(-2)),
     ];
@@ -147,6 +147,22 @@ fn an_unfinished_or_refused_record_has_never_been() {
     let values: Vec<_> = batch.records().map(|record| record.value).collect();
     assert_eq!(values, [Some(&b"v"[..])]);
     assert_eq!(writer.push(None, None, None), Err(WriteError::NoRun));
+}
+
+#[test]
+fn the_largest_offset_comes_back() {
+    let largest_base = i64::MAX - i64::from(u32::MAX);
+    let expected = [i64::MAX, largest_base, largest_base + 1, i64::MAX - 1, 0, i64::MAX];
+    let mut writer = Writer::new();
+    writer.run(&run("t")).unwrap();
+    for offset in expected {
+        writer.push_at(offset, None, None, None).unwrap();
+    }
+    let bytes = writer.finish();
+    let batch = Batch::parse(&bytes, &LIMITS).unwrap();
+    assert!(batch.records().map(|record| record.offset).eq(expected.map(Some)));
+    let again = rewrite(&batch);
+    assert_eq!(Model::read(&Batch::parse(&again, &LIMITS).unwrap()), Model::read(&batch));
 }
 
 #[test]
