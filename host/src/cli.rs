@@ -211,20 +211,26 @@ async fn run_standalone(arguments: Standalone) -> Result<(), Error> {
     let mut stop = on_signal()?;
     let server = Server::bind(config.listeners.clone()).await?;
     let addresses = server.addresses().to_vec();
-    let start = Start { config, connectors, program: program()? };
-    let worker = tokio::select! {
-        worker = Worker::start(start) => worker?,
-        _ = &mut stop => return Ok(()),
-    };
+    let worker = Worker::start(Start { config, program: program()? })?;
     tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
-    let stopped = async {
+    let (stop_serving, stopped) = oneshot::channel();
+    let serving = tokio::spawn(server.serve(worker.clone(), async {
+        // Dropped or sent: it is time.
+        let _: Result<(), _> = stopped.await;
+    }));
+    let created = tokio::select! {
+        created = async {
+            worker.create_from_files(connectors).await?;
+            std::future::pending().await
+        } => created,
         // The sender lives until the process ends.
-        let _ = stop.await;
+        _ = &mut stop => Ok(()),
     };
-    server.serve(worker.clone(), stopped).await;
     worker.shutdown().await;
+    let _ = stop_serving.send(());
+    let _ = serving.await;
     tracing::info!("the worker has stopped");
-    Ok(())
+    created.map_err(|error: StartError| error.into())
 }
 
 fn read_files(arguments: &Standalone) -> Result<(WorkerConfig, Vec<ConnectorFile>), Error> {

@@ -64,7 +64,6 @@ pub mod cli;
 mod config;
 mod connector;
 mod convert;
-mod demo;
 mod kafka;
 mod offsets;
 mod plugin;

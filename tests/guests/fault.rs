@@ -139,7 +139,9 @@ impl Faults {
             let task = self.text("transom.task").unwrap_or("-");
             let line = format!("{task} {generation} {} {line}\n", version());
             let written = OpenOptions::new().append(true).create(true).open(file);
-            written.and_then(|mut file| file.write_all(line.as_bytes())).expect("a journal that may be written");
+            written
+                .and_then(|mut file| file.write_all(line.as_bytes()))
+                .expect("a journal that may be written");
         }
     }
 

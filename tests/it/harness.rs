@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use transom_tests::process::{Folder, Process};
-use transom_tests::{Kafka, Record, kafka, unique, until};
+use transom_tests::{JavaWorker, Kafka, Record, java, kafka, unique, until};
 
 #[test]
 fn what_is_produced_is_read_in_order() {
@@ -96,4 +96,44 @@ fn what_is_started_ends_with_a_test_binary_that_is_killed() {
             fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.starts_with("sleep"));
         if running || Path::new(folder).exists() { Err(format!("process: {running}")) } else { Ok(()) }
     });
+}
+
+#[test]
+fn a_second_broker_can_be_lost_alone() {
+    let kafka = Kafka::start_private();
+    let second = kafka.add_broker();
+    kafka.create_topic_on(second, "elsewhere");
+    kafka.produce_lines("elsewhere", ["a"]);
+    kafka.kill_broker(second);
+    kafka.produce_lines("here", ["b"]);
+    kafka.restart_broker(second);
+    assert_eq!(kafka.read_lines("elsewhere"), ["a"]);
+}
+
+#[test]
+fn kafka_connect_itself_can_be_asked() {
+    let (kafka, topic) = (kafka(), unique("java"));
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = Folder::new("java-input");
+    let file = folder.path().join("in.txt");
+    fs::write(&file, "one\ntwo\n").unwrap();
+    let file = file.display().to_string();
+    let connector =
+        [("name", "lines"), ("connector.class", "FileStreamSource"), ("file", &file), ("topic", &topic)];
+    let mut worker = JavaWorker::standalone(kafka, &[], &[&connector]);
+    kafka.await_records(&topic, 2);
+    assert_eq!(kafka.read_lines(&topic), ["one", "two"]);
+    assert_eq!(worker.rest().get("/connectors").expect(200), serde_json::json!(["lines"]));
+    assert!(worker.process().usage().unwrap().memory > 50 << 20);
+}
+
+#[test]
+fn javas_producer_can_be_used() {
+    let (kafka, topic) = (kafka(), unique("java"));
+    kafka.create_topic(&topic, 3, &[]);
+    java::produce(kafka, &topic, [("a", "1"), ("b", "2")]);
+    let mut read: Vec<_> =
+        kafka.read_all(&topic).iter().map(|r| format!("{} {}", r.key_text(), r.text())).collect();
+    read.sort();
+    assert_eq!(read, ["a 1", "b 2"]);
 }

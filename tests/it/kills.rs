@@ -47,9 +47,12 @@ fn it_goes_on_soon_after_a_kill() {
         let lines = job.append(100);
         job.worker.start();
         // A dead member of the group takes 45 s to expire; one that comes back under its own name takes none.
-        until("the new lines", || {
-            if job.arrived() >= lines { Ok(()) } else { Err(job.arrived().to_string()) }
-        });
+        until(
+            "the new lines",
+            || {
+                if job.arrived() >= lines { Ok(()) } else { Err(job.arrived().to_string()) }
+            },
+        );
         job.await_last_line();
     }
     job.check_output();

@@ -1,5 +1,8 @@
 //! Transom against the real thing. One binary: the broker is started once.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faults;
 mod harness;
 mod kills;
 mod main_job;

@@ -121,7 +121,11 @@ fn four_tasks_made_two_read_everything() {
     await_lines(&[&sink], &wanted);
     let kill = [true, false];
     for kill in kill {
-        if kill { sink.worker.kill() } else { drop(sink.worker.terminate()) }
+        if kill {
+            sink.worker.kill()
+        } else {
+            let _ = sink.worker.terminate();
+        }
         sink.configure(&topic, if kill { 2 } else { 3 });
         sink.start();
         wanted.extend(fill(kafka, &topic, if kill { "second" } else { "third" }));
@@ -145,7 +149,11 @@ fn two_workers_with_the_same_connector_share_its_partitions() {
     });
     await_lines(&[&one, &two], &wanted);
     for sink in [&one, &two] {
-        assert_eq!(sink.worker.await_running(&name, 1)["tasks"][0]["state"], "RUNNING", "none fenced the other");
+        assert_eq!(
+            sink.worker.await_running(&name, 1)["tasks"][0]["state"],
+            "RUNNING",
+            "none fenced the other"
+        );
     }
 }
 
@@ -180,7 +188,11 @@ fn a_zombie_gives_way() {
             })
             .collect::<Result<_, String>>()?;
         let failed = states.iter().filter(|state| *state == "FAILED").count();
-        if failed == 1 && states.contains(&"RUNNING".to_owned()) { Ok(()) } else { Err(format!("{states:?}")) }
+        if failed == 1 && states.contains(&"RUNNING".to_owned()) {
+            Ok(())
+        } else {
+            Err(format!("{states:?}"))
+        }
     });
     wanted.extend(fill(kafka, &topic, "fourth"));
     await_lines(&[&zombie, &heir], &wanted);

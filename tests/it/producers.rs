@@ -42,7 +42,8 @@ fn a_topic_without_a_leader_does_not_hold_up_its_neighbour() {
     kafka.kill_broker(second);
     // Far more than the queue of one producer would hold of the other's records.
     await_more(&worker, "undisturbed", 50_000.0);
-    let in_flight = worker.metrics().sum("transom_task_in_flight_bytes", &[("connector", "stuck")]).unwrap_or(0.0);
+    let in_flight =
+        worker.metrics().sum("transom_task_in_flight_bytes", &[("connector", "stuck")]).unwrap_or(0.0);
     assert!(in_flight <= 2_000_000.0, "{in_flight} bytes in flight, in spite of the budget");
     kafka.restart_broker(second);
     await_more(&worker, "stuck", 1_000.0);
@@ -90,7 +91,7 @@ fn keys_go_where_java_sends_them() {
     datagen(&mut worker, "keys", &ours, &[("keys", "500"), ("total", "5000")]);
     worker.start();
     kafka.await_records(&ours, 5_000);
-    let ours: BTreeMap<String, i32> =
+    let ours: BTreeMap<String, Option<i32>> =
         kafka.read_all(&ours).iter().map(|record| (record.key_text().to_owned(), record.partition)).collect();
     assert_eq!(ours.len(), 500);
     java::produce(kafka, &javas, ours.keys().map(|key| (key.as_str(), "value")));

@@ -65,9 +65,11 @@ fn a_deleted_file_leaves_running_tasks_alone() {
     fs::remove_file(job.worker.plugin_folder().join("file-source.wasm")).unwrap();
     let plugins = || {
         let plugins = job.worker.rest().try_get("/connector-plugins")?;
-        let there = plugins.as_array().into_iter().flatten().any(|plugin| {
-            plugin["class"] == "org.apache.kafka.connect.file.FileStreamSourceConnector"
-        });
+        let there = plugins
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|plugin| plugin["class"] == "org.apache.kafka.connect.file.FileStreamSourceConnector");
         if there { Err(format!("{plugins:#}")) } else { Ok(()) }
     };
     transom_tests::until("the plugin to vanish from the list", plugins);

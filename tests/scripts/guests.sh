@@ -10,6 +10,7 @@ set -eu
 build=$1
 out=$2
 shift 2
+[ $# -gt 0 ] || exit 0
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 made=$build/wasm32-wasip2/plugin
 

@@ -66,8 +66,7 @@ pub fn tool(class: &str, args: &[&str], input: &[u8]) -> String {
 pub fn produce<'a>(kafka: &Kafka, topic: &str, records: impl IntoIterator<Item = (&'a str, &'a str)>) {
     let lines: String = records.into_iter().map(|(key, value)| format!("{key}\t{value}\n")).collect();
     let bootstrap = kafka.bootstrap();
-    let args =
-        ["--bootstrap-server", &bootstrap, "--topic", topic, "--reader-property", "parse.key=true", "--sync"];
+    let args = ["--bootstrap-server", &bootstrap, "--topic", topic, "--property", "parse.key=true"];
     tool("org.apache.kafka.tools.ConsoleProducer", &args, lines.as_bytes());
 }
 

@@ -22,6 +22,18 @@ pub(crate) enum Type {
 }
 
 impl Type {
+    /// Whether `value` can be read as this type.
+    pub(crate) fn accepts(self, value: &str) -> bool {
+        match self {
+            Self::Boolean => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
+            Self::Short => value.parse::<i16>().is_ok(),
+            Self::Int => value.parse::<i32>().is_ok(),
+            Self::Long => value.parse::<i64>().is_ok(),
+            Self::Double => value.parse::<f64>().is_ok(),
+            Self::String | Self::List | Self::Class | Self::Password => true,
+        }
+    }
+
     /// Kafka Connect's name of it.
     pub(crate) fn name(self) -> &'static str {
         match self {

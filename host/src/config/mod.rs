@@ -25,6 +25,9 @@ mod worker;
 mod worker_keys;
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::connector::{ConnectorConfig, Errors, Tolerance, validate_connector};
 pub(crate) use self::connector_keys::common_definitions;
@@ -35,7 +38,7 @@ pub(crate) use self::definition::{
 pub(crate) use self::load::{ConnectorFile, load_connector, load_worker};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
-pub(crate) use self::sandbox::{Grant, Sandbox, fs_key};
+pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::validate::validate;
 pub(crate) use self::worker::{OverridePolicy, Surroundings, WorkerConfig};
 pub(crate) use self::worker_keys::help;
@@ -44,7 +47,8 @@ pub(crate) use self::worker_keys::help;
 pub(crate) type RawConfig = BTreeMap<String, String>;
 
 /// What a plugin is, and with it what a connector is that uses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     /// Brings records into Kafka.
     Source,
@@ -52,6 +56,16 @@ pub(crate) enum Kind {
     Sink,
     /// Changes batches on their way; no connector.
     Transform,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+            Self::Transform => "transform",
+        })
+    }
 }
 
 /// What a connector shall be doing.

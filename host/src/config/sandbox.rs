@@ -107,7 +107,7 @@ struct Settings {
 
 /// All that is said, by plugin.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sandboxes(BTreeMap<String, Settings>);
+pub(crate) struct Sandboxes(BTreeMap<String, Settings>);
 
 /// The plugin's name that stands for all.
 const DEFAULT: &str = "default";
@@ -141,7 +141,7 @@ impl Sandboxes {
     }
 
     /// The default with the plugin's own settings over it.
-    pub(super) fn of(&self, plugin: &str) -> Sandbox {
+    pub(crate) fn of(&self, plugin: &str) -> Sandbox {
         let mut sandbox = Sandbox::default();
         for settings in [self.0.get(DEFAULT), self.0.get(plugin)].into_iter().flatten() {
             settings.clone().apply(&mut sandbox);

@@ -13,7 +13,7 @@ use super::converter::{Converter, Converters, check_header_converter};
 use super::known_keys::{self, Fate};
 use super::nearest::nearest;
 use super::reader::Reader;
-use super::sandbox::{Sandbox, Sandboxes};
+use super::sandbox::Sandboxes;
 use super::worker_keys::WORKER_KEYS;
 use super::{Problem, Problems, RawConfig};
 
@@ -100,7 +100,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) static_membership: bool,
     /// What was accepted and has no effect: for the log, one line each.
     pub(crate) notes: Vec<String>,
-    sandboxes: Sandboxes,
+    /// What each plugin may do.
+    pub(crate) sandboxes: Sandboxes,
     identity: String,
 }
 
@@ -154,11 +155,6 @@ impl WorkerConfig {
             offsets_file,
         };
         reader.problems.or(config)
-    }
-
-    /// What a plugin may do.
-    pub(crate) fn sandbox(&self, plugin: &str) -> Sandbox {
-        self.sandboxes.of(plugin)
     }
 
     /// What tells this worker from every other, over restarts: two that have the same cannot both run, as they

@@ -5,14 +5,7 @@
 //! has and makes none; RUNNING makes them when there are none).
 
 use super::status::State;
-
-/// What a connector shall be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    Running,
-    Paused,
-    Stopped,
-}
+pub(crate) use crate::config::Target;
 
 /// What to do to the tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub(crate) use self::shown::{Shown, TaskView};
 use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::kafka::{Producers, ClientSettings};
 use crate::offsets::OffsetStore;
-use crate::plugin::{Plugin, Registry, Sandboxes};
+use crate::plugin::{Plugin, Registry};
 
 pub(crate) use self::plan::validate;
 
@@ -32,7 +32,6 @@ pub(crate) use self::plan::validate;
 pub(crate) struct Services {
     pub(crate) config: WorkerConfig,
     pub(crate) registry: Registry,
-    pub(crate) sandboxes: Sandboxes,
     pub(crate) producers: Producers,
     pub(crate) offsets: OffsetStore,
     /// The runtime that guests run on.

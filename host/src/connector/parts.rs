@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Problems};
-use crate::kafka::{ClientKind, ClientSettings, Subscription};
-use crate::plugin::{Kind, Sandbox};
+use crate::config::{ConnectorConfig, Kind, Problems, Sandbox};
+use crate::kafka::{ClientKind, ClientSettings, ClientSource, Subscription, resolve};
+
 use crate::task::failure::Failure;
 use crate::task::sink::{Members, SinkParts};
 use crate::task::source::SourceParts;
@@ -21,7 +21,14 @@ impl Services {
     }
 
     fn client(&self, config: &ConnectorConfig, kind: ClientKind) -> Result<ClientSettings, Problems> {
-        self.config.connector_client(kind, config)
+        let worker = &self.config;
+        let (prefixed, overrides) = match kind {
+            ClientKind::Producer => (&worker.producer, &config.producer_overrides),
+            ClientKind::Consumer => (&worker.consumer, &config.consumer_overrides),
+            ClientKind::Admin => (&worker.admin, &config.admin_overrides),
+        };
+        let policy = worker.override_policy;
+        resolve(kind, &ClientSource { common: &worker.client, prefixed, overrides, policy })
     }
 
     pub(super) fn source_parts(

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Problem, Problems};
-use crate::plugin::{ConnectorInstance, Plugin, Sandbox, Setup};
+use crate::config::{ConnectorConfig, Problem, Problems, Sandbox};
+use crate::plugin::{ConnectorInstance, Plugin, Setup};
 use crate::task::failure::Failure;
 
 /// The configurations of a connector's tasks.
@@ -86,7 +86,7 @@ fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
     Setup {
         connector: connector.into(),
         offsets: Some(Arc::new(services.offsets.reader(connector))),
-        sandbox: services.sandboxes.of(plugin.name()),
+        sandbox: Arc::new(services.config.sandboxes.of(plugin.name())),
         ..Setup::throw_away(&Sandbox::default())
     }
 }

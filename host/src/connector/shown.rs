@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
 use crate::config::ConnectorConfig;
-use crate::plugin::Kind;
+use crate::config::Kind;
 use crate::task::metrics::TaskMetrics;
 
 /// A task as others see it.

@@ -1,6 +1,6 @@
 //! What a connector and its tasks are doing, as a reader sees it.
 
-use crate::plugin::Kind;
+use crate::config::Kind;
 pub(crate) use crate::task::status::{CodeVersion, State, SwapReport, TaskStatus};
 
 /// One connector, as a reader sees it.

@@ -15,6 +15,9 @@ use crate::config::ConnectorConfig;
 use crate::plugin::Plugin;
 use crate::task::context::{Duty, Order, code_version};
 
+/// How often tasks are asked whether their guests want another plan.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// See the module.
 pub(super) struct Supervisor {
     services: Arc<Services>,
@@ -49,6 +52,7 @@ impl Supervisor {
     /// Runs until shut down, or until nobody can send commands any more.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         self.reach().await;
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 command = inbox.recv() => {
@@ -59,6 +63,7 @@ impl Supervisor {
                     }
                 }
                 () = self.tasks.swapped(self.swapping.front().copied()) => self.swap_next(),
+                _ = look.tick() => if self.tasks.take_reconfigure() { self.replan().await },
             }
         }
         self.stop_tasks(self.services.config.shutdown_timeout).await;
@@ -150,6 +155,22 @@ impl Supervisor {
                         self.shown.set_state(State::Failed, Some(failure.trace()));
                     }
                 }
+            }
+        }
+    }
+
+    /// A guest asked for it: other tasks, if the plugin now answers with other configurations.
+    async fn replan(&mut self) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        match plan::task_configs(&self.services, &self.config, &plugin).await {
+            Ok(configs) if configs == self.tasks.configs() => {}
+            Ok(_) => {
+                info!(connector = self.config.name, "the plugin asked for other task configurations");
+                self.stop_tasks(self.services.config.shutdown_timeout).await;
+                self.reach().await;
+            }
+            Err(failure) => {
+                warn!(connector = self.config.name, "no new task configurations: {}", failure.trace());
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,9 +12,9 @@ use tracing::{info, warn};
 
 use super::plan::TaskConfigs;
 use super::{Services, TaskView};
-use crate::config::ConnectorConfig;
-use crate::plugin::Kind;
-use crate::task::context::{Context, Duty, Identity, Order, code_version};
+use crate::config::{ConnectorConfig, Kind};
+
+use crate::task::context::{Context, Duty, Identity, Links, Order, code_version};
 use crate::task::drive::drive;
 use crate::task::failure::Failure;
 use crate::task::restart::RestartBudget;
@@ -28,6 +29,8 @@ pub(super) struct Task {
     pub(super) view: TaskView,
     orders: watch::Sender<Order>,
     running: Running,
+    /// Set by a guest that wants its connector to plan anew.
+    reconfigure: Arc<AtomicBool>,
 }
 
 impl Task {
@@ -58,6 +61,10 @@ impl Tasks {
         self.numbers().any(|other| other == number)
     }
 
+    pub(super) fn configs(&self) -> TaskConfigs {
+        self.0.iter().map(|task| task.view.config.clone()).collect()
+    }
+
     pub(super) fn views(&self) -> Vec<TaskView> {
         self.0.iter().map(|task| task.view.clone()).collect()
     }
@@ -70,6 +77,11 @@ impl Tasks {
         if let Some(task) = self.0.iter().find(|task| task.number == number) {
             act(task);
         }
+    }
+
+    /// Whether a guest asked for other task configurations since the last call.
+    pub(super) fn take_reconfigure(&self) -> bool {
+        self.0.iter().fold(false, |asked, task| asked | task.reconfigure.swap(false, Ordering::Relaxed))
     }
 
     /// Starts one task for each configuration.
@@ -184,8 +196,15 @@ fn start(
         config: task_config.into_iter().map(|(key, value)| (key, value.into())).collect(),
     };
     let budget = RestartBudget::new(services.config.restart_max, services.config.restart_backoff);
-    let context = Context::new(identity, received, status.clone(), view.metrics.clone(), budget);
-    let sandbox = services.sandboxes.of(plugin.name());
+    let reconfigure = Arc::<AtomicBool>::default();
+    let links = Links {
+        orders: received,
+        status: status.clone(),
+        metrics: view.metrics.clone(),
+        reconfigure: reconfigure.clone(),
+    };
+    let context = Context::new(identity, links, budget);
+    let sandbox = Arc::new(services.config.sandboxes.of(plugin.name()));
     let place = if sandbox.blocks() { Place::OwnThread } else { Place::Shared };
     let name = format!("{}-{number}", config.name);
     let running = match plugin.kind() {
@@ -200,5 +219,5 @@ fn start(
         Kind::Transform => unreachable!("a transformation is no connector: the class look-up refuses it"),
     };
     let running = running.map_err(|source| Failure::Thread { source })?;
-    Ok(Task { number, view, orders, running })
+    Ok(Task { number, view, orders, running, reconfigure })
 }

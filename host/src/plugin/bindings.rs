@@ -21,7 +21,7 @@ pub(crate) use generated::exports::transom::connect::{connector, plugin, sink_ta
 pub(crate) use generated::transom::connect::{host, sink_context, source_context, types};
 
 use super::imports::TaskState;
-use super::manifest::Kind;
+use crate::config::Kind;
 use wasmtime::component::InstancePre;
 
 /// Where the exports of one component are; looked up once a component.

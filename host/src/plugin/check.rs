@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::load::{LoadError, Plugin};
 use super::manifest::Manifest;
-use super::sandbox::Sandboxes;
+use crate::config::Sandboxes;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -61,7 +61,7 @@ impl fmt::Display for Report {
             let keys: Vec<_> = capabilities.iter().map(|what| format!("sandbox.{name}.{what}")).collect();
             writeln!(f, "  wants    {}", keys.join(", "))?;
         }
-        writeln!(f, "  settings {}", if config.is_empty() { "none" } else { "" })?;
+        writeln!(f, "  settings{}", if config.is_empty() { " none" } else { "" })?;
         for key in config {
             let kind = format!("{:?}", key.kind).to_lowercase();
             let must = match (&key.default_value, key.required) {

@@ -10,7 +10,7 @@
 //! the streams are ours, because its own are not (see [`super::streams`]).
 
 use super::refusals::Refusals;
-use super::sandbox::{Grant, fs_key};
+use crate::config::{Grant, fs_key};
 use super::streams::{FileInput, FileOutput};
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -15,7 +15,7 @@ use super::meters::Meters;
 use super::network::{NoNetwork, NoNetworkView};
 use super::refusals::Refusals;
 use super::requests::SinkDesk;
-use super::sandbox::Sandbox;
+use crate::config::Sandbox;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

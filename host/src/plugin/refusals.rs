@@ -6,7 +6,7 @@
 
 use super::log::{GuestLog, Level};
 use super::meters::Meters;
-use super::sandbox::fs_key;
+use crate::config::fs_key;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -12,9 +12,8 @@
 
 use super::engine::Engine;
 use super::load::{Candidate, LoadError, Plugin};
-use super::sandbox::Sandboxes;
 use super::watch::{Stamp, files, watch};
-use crate::config::{Problem, Problems};
+use crate::config::{Problem, Problems, Sandboxes};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -73,6 +72,13 @@ pub(crate) struct Failure {
     pub(crate) path: PathBuf,
     /// Why.
     pub(crate) error: RefusedFile,
+}
+
+impl Failure {
+    /// Whether the file is the one that this plugin came from: a new version of it that is no good.
+    pub(crate) fn concerns(&self, plugin: &Plugin) -> bool {
+        self.path == plugin.path()
+    }
 }
 
 impl std::fmt::Display for Failure {

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A Kafka partition, by name.
 pub(crate) type TopicPartition = (String, i32);
 
-/// What was asked since the last [`SinkRequests::take`].
+/// What was asked since it was last taken.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct SinkRequests {
     /// Go on reading at these offsets.

@@ -11,7 +11,7 @@ use super::error::{ApiError, carry_out};
 use super::path::Name;
 use super::status;
 use crate::config::KeyReport;
-use crate::plugin::Kind;
+use crate::config::Kind;
 use crate::worker::Worker;
 use crate::worker::api::PluginInfo;
 

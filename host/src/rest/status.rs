@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::connector::status::{CodeVersion, ConnectorStatus, SwapReport, TaskStatus};
-use crate::plugin::Kind;
+use crate::config::Kind;
 
 /// A connector and its tasks. `worker_id` is the worker they run on.
 pub(super) fn of_connector(status: &ConnectorStatus, worker_id: &str) -> Value {

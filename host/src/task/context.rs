@@ -11,7 +11,8 @@ use super::failure::Failure;
 use super::metrics::TaskMetrics;
 use super::restart::RestartBudget;
 use super::status::{CodeVersion, State, SwapReport, TaskStatus};
-use crate::plugin::{OffsetLookup, Plugin, Sandbox, Setup};
+use crate::config::Sandbox;
+use crate::plugin::{OffsetLookup, Plugin, Setup};
 
 /// What a task shall be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,17 @@ pub(crate) struct Identity {
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
 }
 
-/// One task's link to its connector.
+/// What a task and its connector share.
+#[derive(Debug)]
+pub(crate) struct Links {
+    pub(crate) orders: watch::Receiver<Order>,
+    pub(crate) status: watch::Sender<TaskStatus>,
+    pub(crate) metrics: Arc<TaskMetrics>,
+    /// Set by a guest that wants its connector to plan anew.
+    pub(crate) reconfigure: Arc<AtomicBool>,
+}
+
+/// One task's view of its connector, and what it shows of itself.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) identity: Identity,
@@ -71,14 +82,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(
-        identity: Identity,
-        orders: watch::Receiver<Order>,
-        status: watch::Sender<TaskStatus>,
-        metrics: Arc<TaskMetrics>,
-        budget: RestartBudget,
-        reconfigure: Arc<AtomicBool>,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, links: Links, budget: RestartBudget) -> Self {
+        let Links { orders, status, metrics, reconfigure } = links;
         let plugin = orders.borrow().plugin.clone();
         Self {
             identity,

@@ -43,7 +43,7 @@ pub(crate) struct CodeVersion {
 }
 
 /// The last replacement of a task's plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SwapReport {
     /// What ran before.
     pub(crate) from: CodeVersion,

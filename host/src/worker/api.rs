@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::config::Problems;
 pub(crate) use crate::connector::Restart;
 pub(crate) use crate::connector::lifecycle::Target;
-use crate::plugin::Kind;
+use crate::config::Kind;
 
 /// A connector's configuration as the user wrote it.
 pub(crate) type RawConfig = BTreeMap<String, String>;
@@ -46,8 +46,8 @@ pub(crate) enum WorkerError {
     #[error("{0}")]
     BadRequest(String),
     /// 400: the connector's configuration is wrong.
-    #[error("Connector configuration is invalid and contains the following {} error(s):\n{0}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`", .0.0.len())]
-    InvalidConfig(Problems),
+    #[error("Connector configuration is invalid and contains the following {count} error(s):\n{problems}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`", count = .problems.0.len())]
+    InvalidConfig { problems: Problems },
     /// 500.
     #[error("{0}")]
     Internal(String),

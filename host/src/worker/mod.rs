@@ -16,10 +16,10 @@ use tracing::info;
 pub(crate) use self::api::WorkerError;
 use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, Problem, Problems, ValidationReport};
+use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, ValidationReport};
 use crate::connector::status::ConnectorStatus;
 use crate::connector::{Command, Connector, Services, validate};
-use crate::plugin::{Kind, Plugin};
+use crate::plugin::Plugin;
 
 /// A running worker. Cheap to clone.
 #[derive(Debug, Clone)]

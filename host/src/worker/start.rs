@@ -1,5 +1,6 @@
 //! From a valid configuration to a running worker: the only place that connects and spawns.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,11 +11,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tracing::{info, warn};
 
 use super::{Inner, Worker, WorkerError};
-use crate::config::{ConnectorFile, Problems, WorkerConfig};
+use crate::config::{ConnectorFile, Problems, RawConfig, WorkerConfig};
 use crate::connector::{Command, Services};
-use crate::kafka::{ClientKind, KafkaError, PrefetchBudget, Producers, admin};
+use crate::kafka::{ClientKind, ClientSource, PrefetchBudget, Producers, admin, resolve};
 use crate::offsets::{OffsetStore, StoreError};
-use crate::plugin::{Change, Engine, EngineError, Registry, RegistryError};
+use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry};
 
 /// Asking Kafka for its cluster id is tried this often while it does not answer.
 const CLUSTER_ID_RETRY: Duration = Duration::from_secs(5);
@@ -30,12 +31,8 @@ pub(crate) enum StartError {
     Connector { path: PathBuf, source: WorkerError },
     #[error("could not start the plugin engine")]
     Engine(#[from] EngineError),
-    #[error("could not read plugin.path")]
-    Registry(#[from] RegistryError),
     #[error("could not open offset.storage.file.filename")]
     Offsets(#[from] StoreError),
-    #[error("could not set up the admin client")]
-    Kafka(#[from] KafkaError),
     #[error("could not start the guests' runtime")]
     Runtime(#[source] io::Error),
 }
@@ -44,22 +41,33 @@ pub(crate) enum StartError {
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) config: WorkerConfig,
-    pub(crate) connectors: Vec<ConnectorFile>,
     /// This program: run again to compile plugins in a process of their own.
     pub(crate) program: PathBuf,
 }
 
 impl Worker {
-    /// Starts a worker and the connectors of its files.
+    /// Starts a worker, without connectors.
     ///
     /// # Errors
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
-    pub(crate) async fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, connectors, program } = start;
-        let engine = Engine::new(&config.engine(program))?;
-        let registry = Registry::start(engine, config.plugins())?;
+    pub(crate) fn start(start: Start) -> Result<Self, StartError> {
+        let Start { config, program } = start;
+        config.notes.iter().for_each(|note| info!("{note}"));
+        let engine = Engine::new(EngineSettings {
+            cache: config.plugin_cache_dir.clone(),
+            cache_max: config.plugin_cache_max_bytes,
+            compiler: program,
+        })?;
+        let registry = Registry::open(engine, config.plugin_path.clone(), config.sandboxes.clone())
+            .map_err(StartError::Config)?;
         let offsets = OffsetStore::open(&config.offsets_file)?;
-        let admin = config.client(ClientKind::Admin).map_err(StartError::Config)?;
+        let admin = ClientSource {
+            common: &config.client,
+            prefixed: &config.admin,
+            overrides: &RawConfig::new(),
+            policy: config.override_policy,
+        };
+        let admin = resolve(ClientKind::Admin, &admin).map_err(StartError::Config)?;
         let services = Arc::new(Services {
             guests: guests_runtime()?,
             prefetch: PrefetchBudget::new(config.prefetch_bytes),
@@ -75,12 +83,23 @@ impl Worker {
         };
         worker.follow_plugins();
         worker.learn_cluster_id();
-        for file in connectors {
-            let ConnectorFile { path, name, config, target } = file;
-            let created = worker.create(name, config, target).await;
+        Ok(worker)
+    }
+
+    /// Creates the connectors of files. A plugin that is not there yet may still be in the compiler.
+    ///
+    /// # Errors
+    /// The first that cannot be created.
+    pub(crate) async fn create_from_files(&self, files: Vec<ConnectorFile>) -> Result<(), StartError> {
+        for ConnectorFile { path, name, config, target } in files {
+            let class = config.get("connector.class");
+            if class.is_some_and(|class| self.inner.services.registry.find(class).is_none()) {
+                self.inner.services.registry.settled().await;
+            }
+            let created = self.create(name, config, target).await;
             let _ = created.map_err(|source| StartError::Connector { path, source })?;
         }
-        Ok(worker)
+        Ok(())
     }
 
     /// Hands every change on disk to the connectors it concerns.
@@ -110,7 +129,7 @@ impl Worker {
                 Change::Loaded(plugin) if plugin.manifest().handles().any(|handle| handle == class) => {
                     entry.connector.tell(Command::Swap(plugin.clone())).await;
                 }
-                Change::Failed(failure) if status.code.is_some_and(|code| failure.concerns(&code.plugin)) => {
+                Change::Failed(failure) if status.code.is_some_and(|code| failure.path.file_name().is_some_and(|name| concerns(name, &code.plugin))) => {
                     entry.connector.tell(Command::PluginProblem(failure.to_string())).await;
                 }
                 _ => {}
@@ -148,4 +167,10 @@ fn guests_runtime() -> Result<tokio::runtime::Handle, StartError> {
     // It lives as long as the process: tasks that were dropped may still hold calls of the operating system.
     std::mem::forget(runtime);
     Ok(handle)
+}
+
+/// Whether a file of this name would hold this plugin.
+fn concerns(file: &OsStr, plugin: &str) -> bool {
+    let name = file.to_str().and_then(|name| name.strip_suffix(".wasm"));
+    name.is_some_and(|name| name.split('@').next() == Some(plugin))
 }

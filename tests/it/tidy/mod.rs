@@ -41,7 +41,7 @@ const RESERVED: &[(&str, &str, &[&str])] = &[
         &["config/", "plugin/", "offsets/", "demo.rs", "demo/", "cli.rs", "main.rs"],
     ),
     // Our own compiled code is loaded in one, librdkafka is called in the other.
-    ("unsafe code", r"\bunsafe\b", &["plugin/artifact.rs", "kafka/queue.rs"]),
+    ("unsafe code", r"\bunsafe\b", &["plugin/cache.rs", "kafka/native/"]),
 ];
 
 const TOP_LEVEL: &[&str] = &[

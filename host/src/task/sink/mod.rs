@@ -31,7 +31,8 @@ use super::status::State;
 use super::watermark::Watermark;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
-use crate::plugin::{self, CallError, Sandbox, SinkInstance, SinkRequests};
+use crate::config::Sandbox;
+use crate::plugin::{self, CallError, SinkInstance, SinkRequests};
 
 /// Records of one put at most.
 const MAX_RECORDS: usize = 5_000;

@@ -26,7 +26,8 @@ use super::watermark::Watermark;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Producers, SendError};
 use crate::offsets::OffsetStore;
-use crate::plugin::{CallError, OffsetLookup, Plugin, Sandbox, SourceInstance};
+use crate::config::Sandbox;
+use crate::plugin::{CallError, OffsetLookup, Plugin, SourceInstance};
 
 /// What a poll is asked for at most.
 const MAX_RECORDS: u32 = 10_000;
@@ -245,11 +246,11 @@ impl Body for Source {
     }
 
     async fn idle(&mut self) {
-        match &mut self.progress {
-            // Errors show when the next instance steps.
-            Some(progress) if progress.step().await.is_ok() => {}
-            _ => std::future::pending().await,
-        }
+        // Errors show when the next instance steps.
+        while let Some(progress) = &mut self.progress
+            && progress.step().await.is_ok()
+        {}
+        std::future::pending().await
     }
 
     async fn release(mut self, ctx: &Context) {

@@ -37,7 +37,7 @@ impl Outgoings {
         self.ranges.clear();
         let mut bytes = 0;
         if passes_through(batch, converters) {
-            bytes = batch.arena_len() as u64;
+            bytes = batch.payload_len() as u64;
         } else {
             self.ranges.reserve(batch.len());
             for record in batch.records() {

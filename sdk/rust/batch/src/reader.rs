@@ -128,6 +128,11 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// Bytes of all keys and values.
+    pub fn payload_len(&self) -> usize {
+        self.payloads.arena.len()
+    }
+
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.len as usize

@@ -12,7 +12,7 @@ use crate::reader::{Batch, Run};
 /// Keys and values.
 #[derive(Debug, Clone)]
 pub(crate) struct Payloads<'a> {
-    arena: &'a [u8],
+    pub(crate) arena: &'a [u8],
     /// Empty: every key is null.
     key_ends: &'a [[u8; 4]],
     /// Empty: every value is null.

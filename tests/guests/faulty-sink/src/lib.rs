@@ -147,7 +147,8 @@ impl Task {
         let mut lines = String::new();
         let mut outcome = OutcomeWriter::new();
         for record in batch.records() {
-            let text = |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
+            let text =
+                |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
             let (topic, partition) = (record.run.topic, record.run.partition.unwrap_or(-1));
             let offset = record.offset.ok_or_else(|| error(2, "a record without offset"))?;
             if let Some(fault) = &fault {
@@ -211,7 +212,8 @@ impl Task {
 
 /// More than was put.
 fn beyond(offsets: &str) -> Result<String, Error> {
-    let mut all: Vec<serde_json::Value> = serde_json::from_str(offsets).map_err(|e| error(2, e.to_string()))?;
+    let mut all: Vec<serde_json::Value> =
+        serde_json::from_str(offsets).map_err(|e| error(2, e.to_string()))?;
     for one in &mut all {
         one["offset"] = json!(one["offset"].as_i64().unwrap_or(0) + 1_000_000);
     }

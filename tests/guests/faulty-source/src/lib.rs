@@ -158,7 +158,13 @@ impl Task {
         let refused = |e: transom_batch::WriteError| error(2, e.to_string());
         let topic = self.faults.text("topic").unwrap_or("faulty");
         let partition = self.faults.number("partition").and_then(|p| i32::try_from(p).ok());
-        let run = Run { topic, partition, key_format: Format::String, value_format: Format::String, ..Run::default() };
+        let run = Run {
+            topic,
+            partition,
+            key_format: Format::String,
+            value_format: Format::String,
+            ..Run::default()
+        };
         let task = self.faults.text("transom.task").unwrap_or("0");
         self.writer.run(&run).map_err(refused)?;
         for n in self.next..self.next + count {

@@ -58,7 +58,8 @@ impl Task {
 
     fn patch(&self, batch: &mut [u8]) -> Result<(), Error> {
         let broken = || error(4, "fault.offset or fault.bytes does not fit");
-        let at = self.faults.number("fault.offset").and_then(|at| usize::try_from(at).ok()).ok_or_else(broken)?;
+        let at =
+            self.faults.number("fault.offset").and_then(|at| usize::try_from(at).ok()).ok_or_else(broken)?;
         let hex = self.faults.text("fault.bytes").ok_or_else(broken)?;
         for (index, pair) in hex.as_bytes().chunks(2).enumerate() {
             let pair = std::str::from_utf8(pair).map_err(|_| broken())?;
