@@ -67,13 +67,17 @@ impl Sink for FileSink {
 }
 
 /// The file, or why there is none.
-fn file_of(config: &Config) -> Result<&str, &'static str> {
+fn file_of(config: &Config) -> Result<&str, String> {
     match config.file.as_deref() {
-        Some(file) if !file.is_empty() => Ok(file),
-        _ => Err(
-            "Missing configuration \"file\": the standard output cannot be written here, set \"file\" to \
-                  the absolute path of a file",
-        ),
+        Some(file) if file.starts_with('/') => Ok(file),
+        None | Some("") => {
+            Err("Missing configuration \"file\": the standard output cannot be written here, set \"file\" \
+                                to the absolute path of a file"
+                .into())
+        }
+        Some(file) => Err(format!(
+            "Invalid value {file} for configuration file: A plugin has no working directory, give the absolute path"
+        )),
     }
 }
 

@@ -148,3 +148,9 @@ fn the_standard_output_is_refused_with_a_reason() {
 fn there_is_one_task_however_many_are_allowed() {
     assert_eq!(Dir::new().sink().task_configs(4).unwrap().len(), 1);
 }
+
+#[test]
+fn a_relative_path_is_refused() {
+    let test: SinkTest<FileSink> = SinkTest::new([("topic", "t"), ("file", "data/x.txt")]);
+    assert!(test.validate().contains("Invalid value data/x.txt for configuration file"));
+}

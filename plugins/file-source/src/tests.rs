@@ -260,3 +260,9 @@ fn a_stop_ends_the_wait() {
     test.limit(1000, 1 << 20, Duration::from_secs(3600));
     assert_eq!(test.poll().unwrap(), testing::Polled::default());
 }
+
+#[test]
+fn a_relative_path_is_refused() {
+    let test: SourceTest<FileSource> = SourceTest::new([("topic", "t"), ("file", "data/x.txt")]);
+    assert!(test.validate().contains("Invalid value data/x.txt for configuration file"));
+}

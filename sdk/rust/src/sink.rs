@@ -123,7 +123,7 @@ pub trait Sink: Sized + 'static {
     /// They may not.
     fn alter_offsets(config: &Self::Config, changes: &[OffsetChange]) -> Result<bool, Error> {
         let _ = (config, changes);
-        Ok(true)
+        Ok(false)
     }
 
     /// The connector that plans the tasks: by default as many as are allowed, all with the connector's
