@@ -91,7 +91,8 @@ impl Stage {
         }
         for name in ["file-source", "file-sink", "datagen-source", "blackhole-sink"] {
             let file = plugins.join(format!("{name}.wasm"));
-            let bytes = fs::read(&file).map_err(|source| DemoError::File { what: "read", path: file, source })?;
+            let bytes =
+                fs::read(&file).map_err(|source| DemoError::File { what: "read", path: file, source })?;
             stage.install(name, &bytes)?;
         }
         Ok(stage)
@@ -115,7 +116,8 @@ impl Stage {
 
     /// Puts a plugin's file into place, all of it at once.
     fn install(&self, name: &str, bytes: &[u8]) -> Result<(), DemoError> {
-        let (part, file) = (self.plugins().join(format!(".{name}")), self.plugins().join(format!("{name}.wasm")));
+        let (part, file) =
+            (self.plugins().join(format!(".{name}")), self.plugins().join(format!("{name}.wasm")));
         let write = || {
             fs::write(&part, bytes)?;
             fs::set_permissions(&part, fs::Permissions::from_mode(0o644))?;
@@ -127,7 +129,8 @@ impl Stage {
     /// The same code as another file: a custom section more, as another build would differ.
     fn rebuild(&self, name: &str) -> Result<(), DemoError> {
         let file = self.plugins().join(format!("{name}.wasm"));
-        let mut bytes = fs::read(&file).map_err(|source| DemoError::File { what: "read", path: file, source })?;
+        let mut bytes =
+            fs::read(&file).map_err(|source| DemoError::File { what: "read", path: file, source })?;
         let note = b"another build";
         bytes.extend_from_slice(&[0, note.len() as u8 + 5, 4]);
         bytes.extend_from_slice(b"demo");
@@ -200,11 +203,16 @@ pub(crate) async fn run(options: Options) -> Result<(), DemoError> {
 async fn show(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
     worker.plugins_settled().await;
     let file = stage.input();
-    let mut input =
-        File::create(&file).map_err(|source| DemoError::File { what: "create", path: file.clone(), source })?;
+    let mut input = File::create(&file).map_err(|source| DemoError::File {
+        what: "create",
+        path: file.clone(),
+        source,
+    })?;
     let paths = [stage.input().display().to_string(), stage.output().display().to_string()];
-    create(worker, SOURCE, &[("connector.class", "FileStreamSource"), ("file", &paths[0]), ("topic", TOPIC)]).await?;
-    create(worker, SINK, &[("connector.class", "FileStreamSink"), ("file", &paths[1]), ("topics", TOPIC)]).await?;
+    create(worker, SOURCE, &[("connector.class", "FileStreamSource"), ("file", &paths[0]), ("topic", TOPIC)])
+        .await?;
+    create(worker, SINK, &[("connector.class", "FileStreamSink"), ("file", &paths[1]), ("topics", TOPIC)])
+        .await?;
     let begun = Instant::now();
     let step = RATE / 10;
     for written in (step..=LINES).step_by(step as usize) {
@@ -216,8 +224,11 @@ async fn show(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
             stage.rebuild("file-source")?;
         }
         if written == FAIL_AT {
-            say("\n>>> A plugin that asks for more memory than its grant (sandbox.datagen-source.memory.max=8388608)");
-            let greedy = [("connector.class", "DatagenSource"), ("topic", "greedy"), ("record.size", "6000000")];
+            say(
+                "\n>>> A plugin that asks for more memory than its grant (sandbox.datagen-source.memory.max=8388608)",
+            );
+            let greedy =
+                [("connector.class", "DatagenSource"), ("topic", "greedy"), ("record.size", "6000000")];
             create(worker, GREEDY, &greedy).await?;
         }
         if written % RATE == 0 {
@@ -267,7 +278,11 @@ fn tell(worker: &Worker, stage: &Stage, written: u32, elapsed: Duration) {
             let trace = task.as_ref().and_then(|task| task.trace.clone()).or(status.trace);
             let shown = task.map_or(status.state, |task| task.state);
             let why = trace.map(|trace| format!(" ({})", trace.lines().last().unwrap_or_default()));
-            format!("  {name} {}{}", shown.as_str(), why.filter(|_| shown == State::Failed).unwrap_or_default())
+            format!(
+                "  {name} {}{}",
+                shown.as_str(),
+                why.filter(|_| shown == State::Failed).unwrap_or_default()
+            )
         }
     };
     say(&format!(
@@ -281,7 +296,8 @@ fn tell(worker: &Worker, stage: &Stage, written: u32, elapsed: Duration) {
 }
 
 async fn create(worker: &Worker, name: &'static str, config: &[(&str, &str)]) -> Result<(), DemoError> {
-    let config: RawConfig = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let config: RawConfig =
+        config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let created = worker.create(name.to_owned(), config, Target::Running).await;
     created.map(|_| ()).map_err(|source| DemoError::Connector { name, source })
 }

@@ -45,7 +45,8 @@
 //! | floor | modules |
 //! |---|---|
 //! | command line | `cli`: arguments → worker → exit code |
-//! | outside | `rest` (decode → worker → encode; only it names axum), `demo` |
+//! | demo | `demo`: a worker with an embedded broker and something to look at |
+//! | outside | `rest`: decode → worker → encode; only it names axum |
 //! | process | `worker`: owns the connectors, follows the plugins on disk |
 //! | connector | `connector`: an actor for each; life cycle as a pure state machine |
 //! | task | `task`: the source loop, the sink loop, the one path that both take |

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
-use transom_tests::guests::FILE_SINK;
+use transom_tests::guests::{FAULTY_SINK, FILE_SINK};
 use transom_tests::{Kafka, Record, Worker, kafka, unique, until};
 
 /// Short enough to wait for, and as short as a broker allows by default.
@@ -24,18 +24,21 @@ impl Sink {
         let mut worker = Worker::new(kafka);
         let data = worker.folder().join("data");
         fs::create_dir(&data).unwrap();
-        worker.install(&FILE_SINK).grant("file-sink", &data, ":rw").set("offset.flush.interval.ms", "200");
+        worker.install(&FILE_SINK).install(&FAULTY_SINK);
+        worker.grant("default", &data, ":rw").set("offset.flush.interval.ms", "200");
         let mut sink = Self { worker, name: name.to_owned(), topics: String::new(), tasks };
         sink.configure(topics, tasks);
         sink
     }
 
+    /// With several tasks it is the tests' own sink: `file-sink` has one writer, and so one task.
     fn configure(&mut self, topics: &str, tasks: usize) {
         self.topics = topics.to_owned();
         self.tasks = tasks;
+        let class = if tasks == 1 { "FileStreamSink" } else { "faulty-sink" };
         let (file, tasks) = (self.output().display().to_string(), tasks.to_string());
         let config = [
-            ("connector.class", "FileStreamSink"),
+            ("connector.class", class),
             ("file", &file),
             ("topics", topics),
             ("tasks.max", &tasks),
@@ -57,7 +60,8 @@ impl Sink {
     }
 
     fn lines(&self) -> BTreeSet<String> {
-        fs::read_to_string(self.output()).unwrap_or_default().lines().map(str::to_owned).collect()
+        let output = fs::read_to_string(self.output()).unwrap_or_default();
+        output.lines().filter_map(|line| line.rsplit(' ').next()).map(str::to_owned).collect()
     }
 }
 
@@ -71,7 +75,7 @@ fn await_lines(sinks: &[&Sink], wanted: &BTreeSet<String>) {
 
 /// Produces one record into each partition of a topic, and returns their values.
 fn fill(kafka: &Kafka, topic: &str, what: &str) -> BTreeSet<String> {
-    let values: Vec<String> = (0..200).map(|i| format!("{topic} {what} {i}")).collect();
+    let values: Vec<String> = (0..200).map(|i| format!("{topic}/{what}/{i}")).collect();
     kafka.produce(topic, values.iter().map(|value| Record::keyed(value.clone(), value.clone())));
     values.into_iter().collect()
 }

@@ -67,6 +67,7 @@ fn a_topic_that_is_truncated_does_not_hold_up_its_neighbour() {
         await_more(&worker, "undisturbed", 500.0);
     }
     await_more(&worker, "cut", 500.0);
+    assert!(worker.terminate().success());
     check_sequence(&kafka.read_all(&sound));
 }
 

@@ -37,7 +37,7 @@ pub(crate) use self::definition::{
 };
 pub(crate) use self::load::{ConnectorFile, check_worker, load_connector, load_worker};
 pub(crate) use self::nearest::nearest;
-pub use self::problem::{Problem, Problems};
+pub(crate) use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::validate::validate;

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::lifecycle::Target;
 pub(crate) use self::shown::{Shown, TaskView};
 use crate::config::{ConnectorConfig, WorkerConfig};
-use crate::kafka::{Producers, ClientSettings};
+use crate::kafka::{ClientSettings, Producers};
 use crate::offsets::OffsetStore;
 use crate::plugin::{Plugin, Registry};
 

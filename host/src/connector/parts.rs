@@ -40,7 +40,7 @@ impl Services {
             producers: self.producers.clone(),
             settings: self.client(config, ClientKind::Producer).map_err(Failure::Clients)?,
             store: self.offsets.clone(),
-            converters: config.converters.clone(),
+            converters: config.converters,
             sandbox,
             in_flight: self.config.in_flight_bytes,
         })
@@ -68,9 +68,10 @@ impl Services {
             subscription,
             members,
             prefetch: self.prefetch.share(),
-            converters: config.converters.clone(),
+            converters: config.converters,
             sandbox,
             commit_interval: self.config.offset_flush_interval,
+            commit_timeout: self.config.offset_flush_timeout,
         })
     }
 }

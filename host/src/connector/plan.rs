@@ -62,7 +62,11 @@ pub(crate) async fn validate(
         Ok(answer) => {
             for (key, messages) in answer.errors {
                 for message in messages {
-                    problems.push(Problem { value: config.raw.get(&key).cloned(), key: key.clone(), message });
+                    problems.push(Problem {
+                        value: config.raw.get(&key).cloned(),
+                        key: key.clone(),
+                        message,
+                    });
                 }
             }
         }

@@ -45,7 +45,7 @@ impl Shown {
                 config: config.raw.clone(),
                 state: State::Unassigned,
                 trace: None,
-                kind: None,
+                kind: Some(config.kind),
                 code: None,
                 plugin_problem: None,
                 tasks: Vec::new(),

@@ -189,7 +189,9 @@ impl Supervisor {
     async fn swap(&mut self, plugin: Arc<Plugin>) {
         let Some(old) = &self.plugin else {
             // It may be what the connector was missing.
-            return if self.target == Target::Running { self.start().await };
+            return if self.target == Target::Running {
+                self.start().await
+            };
         };
         if old.sha256() == plugin.sha256() {
             return;
@@ -197,7 +199,9 @@ impl Supervisor {
         if let Err(problems) = plan::validate(&self.services, &self.config, &plugin).await {
             let problem = format!(
                 "version {} ({}) refuses the connector's configuration, version {} goes on: {problems}",
-                plugin.version(), plugin.sha256(), old.version()
+                plugin.version(),
+                plugin.sha256(),
+                old.version()
             );
             warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
             return self.shown.set_plugin_problem(problem);
@@ -255,11 +259,11 @@ impl Supervisor {
     async fn restart_tasks(&mut self, chosen: BTreeSet<u32>) {
         let limit = self.services.config.shutdown_timeout;
         let stopped = self.tasks.stop_some(&self.config.name, &chosen, limit).await;
-        let configs: Vec<(u32, _)> = stopped.into_iter().map(|task: Task| (task.number, task.view.config)).collect();
+        let configs: Vec<(u32, _)> =
+            stopped.into_iter().map(|task: Task| (task.number, task.view.config)).collect();
         let Some(plugin) = self.plugin.clone() else { return };
         let duty = if self.target == Target::Paused { Duty::Pause } else { Duty::Run };
-        let started =
-            self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
+        let started = self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
         self.shown.set_tasks(self.tasks.views());
         if let Err(failure) = started {
             self.shown.set_state(State::Failed, Some(failure.trace()));

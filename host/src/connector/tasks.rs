@@ -141,8 +141,9 @@ impl Tasks {
         chosen: &BTreeSet<u32>,
         limit: Duration,
     ) -> Vec<Task> {
-        let (mut stopping, stay) =
-            std::mem::take(&mut self.0).into_iter().partition::<Vec<_>, _>(|task| chosen.contains(&task.number));
+        let (mut stopping, stay) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition::<Vec<_>, _>(|task| chosen.contains(&task.number));
         self.0 = stay;
         for task in &stopping {
             task.order(|order| order.duty = Duty::Stop);
@@ -162,7 +163,11 @@ async fn stop_one(connector: &str, task: &mut Task, until: Instant) {
         let waiting_for = task.view.status.borrow().waiting_for.clone();
         let what = waiting_for.unwrap_or_else(|| "the call of the plugin that is under way".to_owned());
         if Instant::now() >= until {
-            warn!(connector, task = task.number, "task did not stop in time and is dropped; it waited for {what}");
+            warn!(
+                connector,
+                task = task.number,
+                "task did not stop in time and is dropped; it waited for {what}"
+            );
             task.running.abort();
             return;
         }

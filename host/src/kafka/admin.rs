@@ -44,7 +44,8 @@ pub(crate) async fn partition_counts(
                 Box::new(move |name| pattern.is_match(name))
             }
         };
-        let metadata = client.fetch_metadata(None, ANSWER).map_err(|error| KafkaError::local(error.to_string()))?;
+        let metadata =
+            client.fetch_metadata(None, ANSWER).map_err(|error| KafkaError::local(error.to_string()))?;
         let mut topics: Vec<_> = metadata
             .topics()
             .iter()

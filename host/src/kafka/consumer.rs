@@ -41,7 +41,7 @@ pub(crate) enum Event {
     /// These go; `unassign` answers. Lost: somebody else may own them already.
     Revoke { partitions: Vec<TopicPartition>, lost: bool },
     /// Another member took this one's place: the client is dead.
-    Fenced(KafkaError),
+    Fenced,
     /// The client is dead.
     Error(KafkaError),
 }
@@ -191,7 +191,8 @@ impl Consumer {
 
     pub(crate) fn take_commit_result(&self) -> Option<CommitResult> {
         loop {
-            let (_, whole, entries) = self.commits.poll(0)?.commit().or_else(|| Some((0, None, Vec::new())))?;
+            let (_, whole, entries) =
+                self.commits.poll(0)?.commit().or_else(|| Some((0, None, Vec::new())))?;
             if entries.is_empty() && whole.is_none() {
                 continue;
             }
@@ -248,7 +249,8 @@ impl Consumer {
 
 /// What the client calls back: it only takes notes.
 fn hooks(events: &Events, wake: &Arc<Notify>) -> Hooks {
-    let (rebalances, errors) = ((Arc::clone(events), Arc::clone(wake)), (Arc::clone(events), Arc::clone(wake)));
+    let (rebalances, errors) =
+        ((Arc::clone(events), Arc::clone(wake)), (Arc::clone(events), Arc::clone(wake)));
     Hooks {
         rebalance: Some(Box::new(move |rebalance: RawRebalance| {
             let RawRebalance { assigned, partitions, lost } = rebalance;
@@ -260,7 +262,7 @@ fn hooks(events: &Events, wake: &Arc<Notify>) -> Hooks {
             if !error.fatal {
                 return tracing::debug!("a consumer met an error: {error}");
             }
-            let event = if error.is_fenced() { Event::Fenced(error) } else { Event::Error(error) };
+            let event = if error.is_fenced() { Event::Fenced } else { Event::Error(error) };
             lock(&errors.0).push_back(event);
             errors.1.notify_one();
         })),

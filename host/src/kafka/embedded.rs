@@ -1,8 +1,8 @@
 //! A broker in this process: librdkafka's mock cluster. For the demo only; it keeps a few megabytes a partition
 //! and drops older records.
 
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 
 use super::KafkaError;
 

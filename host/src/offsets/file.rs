@@ -105,7 +105,8 @@ fn from_java(bytes: &[u8]) -> Result<Offsets, String> {
         let Some(value) = value else { continue };
         let (connector, partition): (String, &RawValue) = serde_json::from_slice(key)
             .map_err(|error| format!("the key {} ({error})", String::from_utf8_lossy(key)))?;
-        let value = std::str::from_utf8(value).map_err(|error| format!("the offset of {connector} ({error})"))?;
+        let value =
+            std::str::from_utf8(value).map_err(|error| format!("the offset of {connector} ({error})"))?;
         if value != "null" {
             insert(&mut offsets, &connector, partition.get(), value)?;
         }
@@ -152,7 +153,9 @@ mod tests {
     #[test]
     fn a_file_that_is_something_else_is_refused_and_stays() {
         let folder = tempfile::tempdir().unwrap();
-        for content in ["hello", "{\"version\":2,\"offsets\":{}}", "{\"version\":1,\"offsets\":{\"a\":[[1,2]]}}", "{}"] {
+        for content in
+            ["hello", "{\"version\":2,\"offsets\":{}}", "{\"version\":1,\"offsets\":{\"a\":[[1,2]]}}", "{}"]
+        {
             let path = folder.path().join("offsets.json");
             fs::write(&path, content).unwrap();
             assert!(matches!(read(&path), Err(StoreError::Content { .. })), "{content}");

@@ -20,8 +20,11 @@ pub(super) fn is_java(bytes: &[u8]) -> bool {
     bytes.starts_with(&HEADER)
 }
 
+/// A key and its value.
+type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The entries of the map.
-pub(super) fn map_of_bytes(bytes: &[u8]) -> Result<Vec<(&[u8], Option<&[u8]>)>, String> {
+pub(super) fn map_of_bytes(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let mut stream = Stream { rest: bytes.get(HEADER.len()..).unwrap_or_default(), handles: Vec::new() };
     stream.expect(TC_OBJECT, "an object")?;
     let class = stream.class()?;

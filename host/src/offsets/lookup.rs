@@ -13,8 +13,8 @@ impl OffsetLookup for Reader {
 }
 
 fn answer(reader: &Reader, partitions: &str) -> Result<String, String> {
-    let partitions: Vec<&RawValue> =
-        serde_json::from_str(partitions).map_err(|error| format!("offsets takes a JSON array of partitions: {error}"))?;
+    let partitions: Vec<&RawValue> = serde_json::from_str(partitions)
+        .map_err(|error| format!("offsets takes a JSON array of partitions: {error}"))?;
     let mut answer = String::from("[");
     for (index, partition) in partitions.iter().enumerate() {
         if index > 0 {

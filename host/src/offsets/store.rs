@@ -194,7 +194,10 @@ mod tests {
         let path = folder.path().join("offsets.json");
         let store = saved(&path, vec![position(r#"{"a":1,"b":{"d":2,"c":3}}"#, r#"{"x":1}"#)]).await;
         store.save("c", vec![position(r#"{ "b": {"c":3,"d":2}, "a": 1 }"#, r#"{"x":2}"#)]).await.unwrap();
-        assert_eq!(store.reader("c").get(r#"{"a":1,"b":{"c":3,"d":2}}"#).unwrap().as_deref(), Some(r#"{"x":2}"#));
+        assert_eq!(
+            store.reader("c").get(r#"{"a":1,"b":{"c":3,"d":2}}"#).unwrap().as_deref(),
+            Some(r#"{"x":2}"#)
+        );
         assert_eq!(store.read()["c"].len(), 1);
         assert_eq!(store.reader("another").get(r#"{"a":1,"b":{"c":3,"d":2}}"#).unwrap(), None);
     }

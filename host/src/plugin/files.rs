@@ -10,8 +10,8 @@
 //! the streams are ours, because its own are not (see [`super::streams`]).
 
 use super::refusals::Refusals;
-use crate::config::{Grant, fs_key};
 use super::streams::{FileInput, FileOutput};
+use crate::config::{Grant, fs_key};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;

@@ -8,7 +8,7 @@
 //! one at a time as well.
 
 use super::registry::Shared;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -77,8 +77,11 @@ pub(crate) fn watch(shared: &Arc<Shared>) -> io::Result<()> {
 /// Has the system wake us when something happens in the folders; `None`: it does not, looking must do.
 fn notice(folders: &[PathBuf], wake: SyncSender<()>) -> Option<RecommendedWatcher> {
     // What happened is of no interest: the look finds out. One wake-up that waits is enough.
-    let woken = move |_| {
-        let _ = wake.try_send(());
+    let woken = move |event: notify::Result<Event>| {
+        // Looking opens the folders and reads the files, which is told too, and would wake us for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            let _ = wake.try_send(());
+        }
     };
     let watcher = notify::recommended_watcher(woken).and_then(|mut watcher| {
         folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))?;

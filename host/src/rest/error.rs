@@ -49,7 +49,6 @@ impl From<WorkerError> for ApiError {
             WorkerError::NotFound(_) => StatusCode::NOT_FOUND,
             WorkerError::Conflict(_) => StatusCode::CONFLICT,
             WorkerError::BadRequest(_) | WorkerError::InvalidConfig(_) => StatusCode::BAD_REQUEST,
-            WorkerError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
     }
@@ -104,7 +103,6 @@ mod tests {
             (WorkerError::Conflict("x".into()), 409),
             (WorkerError::BadRequest("x".into()), 400),
             (WorkerError::InvalidConfig(Problems(vec![Problem::without_value("file", "missing")])), 400),
-            (WorkerError::Internal("x".into()), 500),
         ];
         for (error, status) in statuses {
             assert_eq!(ApiError::from(error).status.as_u16(), status);

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::connector::status::{CodeVersion, ConnectorStatus, SwapReport, TaskStatus};
 use crate::config::Kind;
+use crate::connector::status::{CodeVersion, ConnectorStatus, SwapReport, TaskStatus};
 
 /// A connector and its tasks. `worker_id` is the worker they run on.
 pub(super) fn of_connector(status: &ConnectorStatus, worker_id: &str) -> Value {

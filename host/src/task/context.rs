@@ -222,12 +222,17 @@ impl Context {
             short(to.sha256()),
             self.plugin.version(),
         );
-        let report =
-            self.report(code_version(&self.plugin), code_version(to), Some(trace), begun.elapsed());
+        let report = self.report(code_version(&self.plugin), code_version(to), Some(trace), begun.elapsed());
         self.status.send_modify(|status| status.last_swap = Some(report));
     }
 
-    fn report(&self, from: CodeVersion, to: CodeVersion, error: Option<String>, pause: Duration) -> SwapReport {
+    fn report(
+        &self,
+        from: CodeVersion,
+        to: CodeVersion,
+        error: Option<String>,
+        pause: Duration,
+    ) -> SwapReport {
         SwapReport { from, to, error, pause_ms: pause.as_secs_f64() * 1000.0 }
     }
 }

@@ -153,7 +153,9 @@ async fn failed<B: Body>(body: &mut B, ctx: &mut Context, failure: Failure) -> b
         wait = wait.filter(|_| again.can_start_again());
     }
     ctx.show_waiting(Some(match wait {
-        Some(wait) => format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), ctx.budget.failures()),
+        Some(wait) => {
+            format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), ctx.budget.failures())
+        }
         None => "a restart by hand or another configuration".to_owned(),
     }));
     let tried = ctx.plugin.sha256().to_owned();

@@ -23,7 +23,9 @@ pub(crate) enum Failure {
     #[error("the plugin's `{call}` returned {problem}: {text}")]
     Answer { call: &'static str, problem: String, text: String },
     /// The plugin reported records it cannot take.
-    #[error("the plugin could not write {topic}-{partition} at offset {offset} (code {code}): {message}; and {more} more")]
+    #[error(
+        "the plugin's `put` refused {topic}-{partition} at offset {offset} (code {code}): {message}; and {more} more"
+    )]
     Rejected { topic: String, partition: i32, offset: i64, code: u32, message: String, more: usize },
     /// A source wrote to a topic it is not granted.
     #[error(
@@ -40,10 +42,14 @@ pub(crate) enum Failure {
     #[error("{doing}")]
     Kafka { doing: String, source: KafkaError },
     /// Another owner took the task's place in its consumer group.
-    #[error("another worker runs this task: its place in group {group} (group.instance.id {instance}) was taken")]
+    #[error(
+        "another worker runs this task: its place in group {group} (group.instance.id {instance}) was taken"
+    )]
     Fenced { group: String, instance: String },
     /// Two workers fence each other: one has to give way.
-    #[error("the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector")]
+    #[error(
+        "the task was fenced twice in a minute: two workers run a connector of this name; stop one of them, or rename its connector"
+    )]
     FencedForGood,
     /// The Kafka clients' settings are wrong.
     #[error("the settings of the Kafka client are wrong:\n{0}")]

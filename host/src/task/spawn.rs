@@ -83,7 +83,10 @@ impl Drop for Running {
     }
 }
 
-fn on_own_thread(name: &str, task: impl Future<Output = ()> + Send + 'static) -> io::Result<oneshot::Sender<()>> {
+fn on_own_thread(
+    name: &str,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<oneshot::Sender<()>> {
     let (stop, stopped) = oneshot::channel();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let _ = thread::Builder::new().name(name.to_owned()).spawn(move || {

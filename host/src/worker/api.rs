@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::config::Kind;
 use crate::config::Problems;
 pub(crate) use crate::connector::Restart;
 pub(crate) use crate::connector::lifecycle::Target;
-use crate::config::Kind;
 
 /// A connector's configuration as the user wrote it.
 pub(crate) type RawConfig = BTreeMap<String, String>;
@@ -48,7 +48,4 @@ pub(crate) enum WorkerError {
     /// 400: the connector's configuration is wrong.
     #[error("Connector configuration is invalid and contains the following {count} error(s):\n{problems}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`", problems = .0, count = .0.0.len())]
     InvalidConfig(Problems),
-    /// 500.
-    #[error("{0}")]
-    Internal(String),
 }

@@ -30,26 +30,48 @@ enum Value {
 
 /// The names, in one table.
 const FIGURES: &[Figure] = &[
-    counter("transom_task_records_in", "Records polled from the plugin or consumed from Kafka", |m| m.records_in.get()),
+    counter("transom_task_records_in", "Records polled from the plugin or consumed from Kafka", |m| {
+        m.records_in.get()
+    }),
     counter("transom_task_bytes_in", "Bytes of their keys and values", |m| m.bytes_in.get()),
-    counter("transom_task_records_out", "Records acknowledged by Kafka or taken by the plugin", |m| m.records_out.get()),
+    counter("transom_task_records_out", "Records acknowledged by Kafka or taken by the plugin", |m| {
+        m.records_out.get()
+    }),
     counter("transom_task_bytes_out", "Bytes of their keys and values, where counted", |m| m.bytes_out.get()),
     counter("transom_task_batches", "Batches that crossed the plugin's boundary", |m| m.batches.get()),
     counter("transom_task_commits", "Offsets made durable", |m| m.commits.get()),
-    counter("transom_task_commit_failures", "Attempts to make offsets durable that failed", |m| m.commit_failures.get()),
-    counter("transom_task_retries", "Calls of the plugin that ended with a retriable error", |m| m.retries.get()),
+    counter("transom_task_commit_failures", "Attempts to make offsets durable that failed", |m| {
+        m.commit_failures.get()
+    }),
+    counter("transom_task_retries", "Calls of the plugin that ended with a retriable error", |m| {
+        m.retries.get()
+    }),
     counter("transom_task_failures", "Failures of the task", |m| m.failures.get()),
     counter("transom_task_restarts", "Starts after a failure", |m| m.restarts.get()),
     counter("transom_task_swaps", "Replacements of the plugin", |m| m.swaps.get()),
-    counter("transom_task_swap_failures", "Replacements of the plugin that failed", |m| m.swap_failures.get()),
+    counter("transom_task_swap_failures", "Replacements of the plugin that failed", |m| {
+        m.swap_failures.get()
+    }),
     counter("transom_task_guest_calls", "Calls into the plugin", |m| m.guest.calls()),
-    counter("transom_task_guest_refusals", "Requests of the plugin for what is not granted", |m| m.guest.refusals()),
-    counter("transom_task_guest_log_dropped", "Log lines of the plugin beyond its rate", |m| m.guest.lines_dropped()),
-    gauge("transom_task_in_flight_records", "Records sent to Kafka and not yet acknowledged", |m| m.in_flight_records.get()),
+    counter("transom_task_guest_refusals", "Requests of the plugin for what is not granted", |m| {
+        m.guest.refusals()
+    }),
+    counter("transom_task_guest_log_dropped", "Log lines of the plugin beyond its rate", |m| {
+        m.guest.lines_dropped()
+    }),
+    gauge("transom_task_in_flight_records", "Records sent to Kafka and not yet acknowledged", |m| {
+        m.in_flight_records.get()
+    }),
     gauge("transom_task_in_flight_bytes", "Bytes of those", |m| m.in_flight_bytes.get()),
-    gauge("transom_task_lag_records", "Records of the assigned partitions that the plugin has not taken", |m| m.lag.get()),
+    gauge(
+        "transom_task_lag_records",
+        "Records of the assigned partitions that the plugin has not taken",
+        |m| m.lag.get(),
+    ),
     gauge("transom_task_partitions", "Partitions assigned", |m| m.partitions.get()),
-    gauge("transom_task_guest_memory_bytes", "Linear memory of the plugin's instance", |m| m.guest.memory() as i64),
+    gauge("transom_task_guest_memory_bytes", "Linear memory of the plugin's instance", |m| {
+        m.guest.memory() as i64
+    }),
     Figure {
         name: "transom_task_guest_seconds",
         help: "Time spent in calls of the plugin",
@@ -84,17 +106,11 @@ struct Tasks(Worker);
 
 impl Collector for Tasks {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let connectors: Vec<(String, Vec<TaskView>)> = self
-            .0
-            .lock()
-            .iter()
-            .map(|(name, entry)| (name.clone(), entry.connector.shown.tasks()))
-            .collect();
+        let connectors: Vec<(String, Vec<TaskView>)> =
+            self.0.lock().iter().map(|(name, entry)| (name.clone(), entry.connector.shown.tasks())).collect();
         let each = || {
             connectors.iter().flat_map(|(name, tasks)| {
-                tasks.iter().map(move |task| {
-                    (labels(name, task.status.borrow().id), task)
-                })
+                tasks.iter().map(move |task| (labels(name, task.status.borrow().id), task))
             })
         };
         for figure in FIGURES {

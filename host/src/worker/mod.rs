@@ -17,7 +17,7 @@ pub(crate) use self::api::WorkerError;
 use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
 pub(crate) use self::start::{Start, StartError};
 use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, ValidationReport};
-use crate::connector::status::ConnectorStatus;
+use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services, validate};
 use crate::plugin::Plugin;
 
@@ -49,7 +49,10 @@ impl Worker {
     }
 
     fn entry(&self, name: &str) -> Result<Entry, WorkerError> {
-        self.lock().get(name).cloned().ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))
+        self.lock()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))
     }
 
     /// The id of the Kafka cluster that the worker is connected to; empty while it never was.
@@ -138,7 +141,12 @@ impl Worker {
         let _turn = entry.turn.lock().await;
         let limit = self.inner.services.config.shutdown_timeout;
         let _ = entry.connector.ask(|done| Command::Shutdown(limit, done)).await;
-        let _ = self.lock().remove(name);
+        let mut connectors = self.lock();
+        // Deleted twice at once, and created anew in between: the new one is not meant.
+        if connectors.get(name).is_some_and(|there| Arc::ptr_eq(&there.turn, &entry.turn)) {
+            let _ = connectors.remove(name);
+        }
+        drop(connectors);
         info!(connector = name, "connector deleted");
         Ok(())
     }
@@ -158,10 +166,17 @@ impl Worker {
     pub(crate) async fn restart(&self, name: &str, what: Restart) -> Result<ConnectorStatus, WorkerError> {
         let unknown = |_| WorkerError::NotFound(format!("Unknown connector: {name}"));
         let entry = self.entry(name).map_err(unknown)?;
-        let before = entry.connector.shown.status();
+        let mut plan = entry.connector.shown.status();
+        let chosen = |state| !what.only_failed || state == State::Failed;
+        if chosen(plan.state) {
+            plan.state = State::Restarting;
+        }
+        for task in plan.tasks.iter_mut().filter(|task| what.include_tasks && chosen(task.state)) {
+            task.state = State::Restarting;
+        }
         let _turn = entry.turn.lock().await;
         let _ = entry.connector.ask(|done| Command::Restart(what, done)).await;
-        Ok(before)
+        Ok(plan)
     }
 
     /// # Errors
@@ -199,7 +214,11 @@ impl Worker {
     ///
     /// # Errors
     /// There is no such plugin.
-    pub(crate) async fn validate(&self, class: &str, config: RawConfig) -> Result<ValidationReport, WorkerError> {
+    pub(crate) async fn validate(
+        &self,
+        class: &str,
+        config: RawConfig,
+    ) -> Result<ValidationReport, WorkerError> {
         let plugin = self.plugin(class)?;
         let mut report = crate::config::validate_connector(&config, plugin.kind(), &plugin.manifest().config);
         let name = config.get("name").cloned().unwrap_or_default();

@@ -133,7 +133,11 @@ impl Worker {
                 Change::Loaded(plugin) if plugin.manifest().handles().any(|handle| handle == class) => {
                     entry.connector.tell(Command::Swap(plugin.clone())).await;
                 }
-                Change::Failed(failure) if status.code.is_some_and(|code| failure.path.file_name().is_some_and(|name| concerns(name, &code.plugin))) => {
+                Change::Failed(failure)
+                    if status.code.is_some_and(|code| {
+                        failure.path.file_name().is_some_and(|name| concerns(name, &code.plugin))
+                    }) =>
+                {
                     entry.connector.tell(Command::PluginProblem(failure.to_string())).await;
                 }
                 _ => {}

@@ -13,7 +13,8 @@ use regex::Regex;
 /// neighbours on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["cli"],
-    &["demo", "rest"],
+    &["demo"],
+    &["rest"],
     &["worker"],
     &["connector"],
     &["task"],

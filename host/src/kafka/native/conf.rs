@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka is a C library")]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::ptr::NonNull;
 
 use rdkafka_sys as sys;
@@ -58,10 +58,7 @@ impl Conf {
     }
 
     /// Makes the client. On success librdkafka owns the configuration.
-    pub(super) fn create(
-        self,
-        kind: sys::rd_kafka_type_t,
-    ) -> Result<NonNull<sys::rd_kafka_t>, KafkaError> {
+    pub(super) fn create(self, kind: sys::rd_kafka_type_t) -> Result<NonNull<sys::rd_kafka_t>, KafkaError> {
         let mut text = [0; 512];
         // SAFETY: the configuration is alive and handed over only when a client comes back; the buffer
         // has the length given.
@@ -81,10 +78,4 @@ impl Drop for Conf {
         // SAFETY: not handed over (that path forgets self), so it is still ours to destroy.
         unsafe { sys::rd_kafka_conf_destroy(self.0.as_ptr()) }
     }
-}
-
-/// librdkafka's version, as `2.12.1`.
-pub(crate) fn version() -> String {
-    // SAFETY: returns a static string that ends in NUL.
-    unsafe { CStr::from_ptr(sys::rd_kafka_version_str()) }.to_string_lossy().into_owned()
 }

@@ -188,11 +188,7 @@ impl MessageHeaders<'_> {
         // SAFETY: the message is alive; the list returned belongs to it.
         let code = unsafe { sys::rd_kafka_message_headers(message, &raw mut headers) };
         let found = checked(code).is_ok();
-        Self {
-            headers: NonNull::new(headers).filter(|_| found),
-            next: 0,
-            alive: std::marker::PhantomData,
-        }
+        Self { headers: NonNull::new(headers).filter(|_| found), next: 0, alive: std::marker::PhantomData }
     }
 }
 

@@ -121,18 +121,6 @@ pub(crate) struct Delivery {
     pub(crate) code: i32,
     /// Bytes of its key and value.
     pub(crate) bytes: usize,
-    message: *const sys::rd_kafka_message_t,
-}
-
-impl Delivery {
-    /// Bytes of its headers' names and values. Not free: to be asked only of records known to have some.
-    pub(crate) fn header_bytes(&self) -> usize {
-        // SAFETY: a Delivery is only handed to the closure of `QueueEvent::deliveries`, during which the
-        // event, and with it the message, is alive.
-        unsafe { super::consume::MessageHeaders::of(self.message) }
-            .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len))
-            .sum()
-    }
 }
 
 impl QueueEvent {
@@ -162,7 +150,6 @@ impl QueueEvent {
                         opaque: (*message)._private as u64,
                         code: (&raw const (*message).err).cast::<i32>().read(),
                         bytes: (*message).len + (*message).key_len,
-                        message,
                     }
                 };
                 each(&delivery);

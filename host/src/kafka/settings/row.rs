@@ -56,7 +56,7 @@ pub(super) enum Treatment {
     /// Not for librdkafka: the worker itself looks at it.
     Kept,
     /// Nothing comes of it: why.
-    Ignored(&'static str),
+    Ignored(#[expect(dead_code, reason = "read by people: why it has no counterpart")] &'static str),
     /// Must not be there: why.
     Refused(&'static str),
 }

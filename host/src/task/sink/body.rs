@@ -31,9 +31,8 @@ impl Sink {
                 .await
                 .map_err(|source| failed("could not ask Kafka for the topics", source))?;
             let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());
-            let consumer =
-                Consumer::subscribe(settings, subscription, &self.membership, prefetch)
-                    .map_err(|source| failed("could not make a consumer", source))?;
+            let consumer = Consumer::subscribe(settings, subscription, &self.membership, prefetch)
+                .map_err(|source| failed("could not make a consumer", source))?;
             self.consumer = Some(consumer);
             self.partitions = Partitions::default();
             self.commits_under_way = 0;
@@ -186,5 +185,9 @@ impl Sink {
 
 fn tell(ctx: &Context, error: &CallError) {
     let error = chain(error);
-    warn!(connector = ctx.identity.connector, task = ctx.identity.task, "the plugin failed while leaving: {error}");
+    warn!(
+        connector = ctx.identity.connector,
+        task = ctx.identity.task,
+        "the plugin failed while leaving: {error}"
+    );
 }

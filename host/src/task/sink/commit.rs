@@ -4,8 +4,6 @@
 //! a revoke, a stop or a swap is waited for, while events are served: waiting without serving them stalls the
 //! whole group, because the commit waits for a rebalance that waits for this member.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -14,9 +12,6 @@ use super::{Sink, consumer_failed};
 use crate::plugin::{Reason, SinkInstance};
 use crate::task::context::Context;
 use crate::task::failure::Failure;
-
-/// A commit that is waited for takes at most this long, or its records come again.
-const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 
 impl Sink {
     /// The commit that is due, by time or by wish.
@@ -28,8 +23,18 @@ impl Sink {
         let reason = if self.commit_requested { Reason::Requested } else { Reason::Interval };
         self.commit_requested = false;
         self.next_commit = Instant::now() + self.parts.commit_interval;
+        self.measure_lag(ctx);
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
         self.pre_commit(ctx, instance, &all, reason).await
+    }
+
+    /// How far the guest is behind, as far as the last fetches told.
+    fn measure_lag(&self, ctx: &Context) {
+        let Some(consumer) = &self.consumer else { return };
+        let behind = |(tp, next): (&Tp, i64)| {
+            consumer.high_watermark(&tp.clone().into()).map_or(0, |end| (end - next).max(0))
+        };
+        ctx.metrics.lag.set(self.partitions.positions().map(behind).sum());
     }
 
     /// Commits what is durable of all partitions and waits for the answer.
@@ -149,7 +154,7 @@ impl Sink {
 
     /// Waits until no commit is under way, serving events.
     async fn commits_answered(&mut self, ctx: &mut Context) -> Result<(), Failure> {
-        let until = Instant::now() + COMMIT_LIMIT;
+        let until = Instant::now() + self.parts.commit_timeout;
         while self.commits_under_way > 0 {
             self.serve()?;
             self.commit_results(ctx);
@@ -162,8 +167,8 @@ impl Sink {
                     warn!(
                         connector = ctx.identity.connector,
                         task = ctx.identity.task,
-                        "a commit was not answered within {} s; its records will come again",
-                        COMMIT_LIMIT.as_secs()
+                        "a commit was not answered within {} ms (offset.flush.timeout.ms); its records will come again",
+                        self.parts.commit_timeout.as_millis()
                     );
                     self.commits_under_way = 0;
                 }

@@ -29,9 +29,9 @@ use super::context::{Context, Next, changed};
 use super::failure::Failure;
 use super::status::State;
 use super::watermark::Watermark;
+use crate::config::Sandbox;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Message, Subscription};
-use crate::config::Sandbox;
 use crate::plugin::{self, CallError, SinkInstance, SinkRequests};
 
 /// Records of one put at most.
@@ -64,6 +64,8 @@ pub(crate) struct SinkParts {
     pub(crate) converters: Converters,
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) commit_interval: Duration,
+    /// How long a commit that is waited for may take.
+    pub(crate) commit_timeout: Duration,
 }
 
 /// The body of a sink task.
@@ -95,7 +97,7 @@ impl Sink {
     pub(crate) fn new(parts: SinkParts) -> Self {
         let now = Instant::now();
         Self {
-            incoming: Incoming::new(parts.converters.clone()),
+            incoming: Incoming::new(parts.converters),
             next_commit: now + parts.commit_interval,
             watermark: Watermark::new(parts.sandbox.memory_max),
             parts,
@@ -203,7 +205,12 @@ impl Sink {
     }
 
     /// Puts a batch, again and again while the guest says that it is worth it.
-    async fn put(&mut self, ctx: &mut Context, instance: &mut SinkInstance, ready: Ready) -> Result<(), Failure> {
+    async fn put(
+        &mut self,
+        ctx: &mut Context,
+        instance: &mut SinkInstance,
+        ready: Ready,
+    ) -> Result<(), Failure> {
         ctx.metrics.records_in.add(ready.records);
         ctx.metrics.bytes_in.add(ready.payload);
         loop {
@@ -340,7 +347,8 @@ fn check_outcome(outcome: &[u8]) -> Result<(), Failure> {
     if outcome.is_empty() {
         return Ok(());
     }
-    let outcome = Outcome::parse(outcome, &OUTCOME).map_err(|source| Failure::Batch { call: "put", source })?;
+    let outcome =
+        Outcome::parse(outcome, &OUTCOME).map_err(|source| Failure::Batch { call: "put", source })?;
     let mut failures = outcome.failures();
     let Some(first) = failures.next() else { return Ok(()) };
     Err(Failure::Rejected {

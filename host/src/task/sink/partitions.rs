@@ -98,6 +98,11 @@ impl Partitions {
         self.owned.get(tp).and_then(|progress| progress.committed)
     }
 
+    /// The next record of each partition that any was put of.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (&Tp, i64)> {
+        self.owned.iter().filter_map(|(tp, progress)| Some((tp, progress.put.or(progress.committed)?)))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.owned.len()
     }
@@ -144,11 +149,6 @@ impl Partitions {
             progress.sent = None;
             progress.first = progress.first.or(Some(offset));
         }
-    }
-
-    /// Whether anything was put that no commit was sent for.
-    pub(crate) fn dirty(&self) -> bool {
-        self.owned.values().any(Progress::dirty)
     }
 
     /// The argument of `pre-commit`: where each of `of` stands of which something is not committed.
@@ -215,7 +215,8 @@ impl Partitions {
             {
                 seeks.push(At { tp: tp.clone(), offset: back });
             }
-            *progress = Progress { committed: progress.committed, first: progress.first, ..Progress::default() };
+            *progress =
+                Progress { committed: progress.committed, first: progress.first, ..Progress::default() };
         }
         seeks
     }
@@ -277,7 +278,7 @@ mod tests {
         owned.put(&tp(0), 9);
         assert_eq!(owned.to_commit(owned.all()), [at(0, 9)]);
         assert_eq!(owned.accept(vec![at(0, 9)]).0, [at(0, 9)]);
-        assert!(!owned.dirty());
+        assert!(owned.to_commit(owned.all()).is_empty());
         owned.committed(&tp(0), 9);
         assert!(owned.to_commit(owned.all()).is_empty());
     }
@@ -305,7 +306,7 @@ mod tests {
         owned.put(&tp(0), 10);
         let _ = owned.accept(vec![at(0, 10)]);
         owned.commit_failed(&tp(0));
-        assert!(owned.dirty());
+        assert_eq!(owned.to_commit(owned.all()).len(), 1);
         assert_eq!(owned.accept(vec![at(0, 10)]).0, [at(0, 10)]);
     }
 

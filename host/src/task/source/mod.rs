@@ -23,10 +23,10 @@ use super::drive::{Body, End, Reason};
 use super::failure::Failure;
 use super::status::State;
 use super::watermark::Watermark;
+use crate::config::Sandbox;
 use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Producers, SendError};
 use crate::offsets::OffsetStore;
-use crate::config::Sandbox;
 use crate::plugin::{CallError, OffsetLookup, Plugin, SourceInstance};
 
 /// What a poll is asked for at most.
@@ -89,8 +89,7 @@ impl Source {
 
     /// Sends a batch, waiting for room where there is none.
     async fn send(&mut self, ctx: &mut Context, bytes: &[u8]) -> Result<(), Failure> {
-        let batch =
-            Batch::parse(bytes, &LIMITS).map_err(|source| Failure::Batch { call: "poll", source })?;
+        let batch = Batch::parse(bytes, &LIMITS).map_err(|source| Failure::Batch { call: "poll", source })?;
         self.check_topics(ctx, &batch)?;
         let progress = self.progress.as_mut().expect("a source that pumps has a lane");
         submit(progress, &batch);
@@ -333,9 +332,7 @@ fn submit(progress: &mut Progress, batch: &Batch<'_>) {
 fn offsets_json(positions: &Positions) -> String {
     let list: Vec<_> = positions
         .iter()
-        .map(|(partition, offset)| {
-            serde_json::json!({ "partition": raw(partition), "offset": raw(offset) })
-        })
+        .map(|(partition, offset)| serde_json::json!({ "partition": raw(partition), "offset": raw(offset) }))
         .collect();
     serde_json::Value::Array(list).to_string()
 }
