@@ -150,6 +150,26 @@ impl Sandboxes {
     }
 }
 
+#[cfg(test)]
+impl Sandboxes {
+    /// The same for every plugin.
+    pub(crate) fn same(sandbox: Sandbox) -> Self {
+        let settings = Settings {
+            fs: Some(sandbox.fs),
+            net: Some(sandbox.net),
+            secrets: Some(sandbox.secrets),
+            env: Some(sandbox.env),
+            topics: sandbox.topics,
+            memory_max: Some(sandbox.memory_max),
+            cpu_max_permille: sandbox.cpu_max_permille,
+            call_timeout: Some(sandbox.call_timeout),
+            log_rate: Some(sandbox.log_rate),
+            sha256: sandbox.sha256,
+        };
+        Self(BTreeMap::from([(DEFAULT.to_owned(), settings)]))
+    }
+}
+
 /// Plugin and setting. The setting is looked for at the end: a plugin's name may have dots.
 fn split(key: &str) -> Option<(&str, &str)> {
     SANDBOX_KEYS.iter().find_map(|(what, ..)| {

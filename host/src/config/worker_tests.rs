@@ -44,7 +44,7 @@ fn three_settings_are_enough() {
     assert_eq!(config.plugin_cache_dir, Path::new("/home/me/.cache/transom/compiled"));
     assert_eq!((config.prefetch_bytes, config.in_flight_bytes), (256 << 20, 32 << 20));
     assert!(config.static_membership && config.plugin_path.is_empty() && config.notes.is_empty());
-    assert_eq!(config.sandbox("any"), Sandbox::default());
+    assert_eq!(config.sandboxes.of("any"), super::super::Sandbox::default());
 }
 
 #[test]

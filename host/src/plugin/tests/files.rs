@@ -1,7 +1,8 @@
 use super::engine;
+use crate::config::{Grant, Sandbox};
+use crate::plugin::Meters;
 use crate::plugin::imports::TaskState;
 use crate::plugin::tests::setup;
-use crate::plugin::{Grant, Meters, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 use wasmtime::component::Resource;

@@ -2,7 +2,9 @@
 //! test shows the fault it is about.
 
 use super::{engine, sandboxes};
-use crate::plugin::{LoadError, Plugin, Sandbox};
+use crate::config::Sandbox;
+use crate::plugin::Plugin;
+use crate::plugin::load::LoadError;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

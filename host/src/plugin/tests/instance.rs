@@ -1,7 +1,8 @@
 use super::{Guest, setup};
+use crate::config::Sandbox;
+use crate::plugin::load::LoadError;
 use crate::plugin::{
-    BoxFuture, CallError, Code, ConnectorInstance, LoadError, OffsetLookup, Sandbox, Setup, SinkInstance,
-    SourceInstance,
+    BoxFuture, CallError, Code, ConnectorInstance, OffsetLookup, Setup, SinkInstance, SourceInstance,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -6,7 +6,8 @@ mod instance;
 mod registry;
 
 use super::compile::tests::compiler_program;
-use super::{Engine, EngineSettings, Sandbox, Sandboxes, Setup};
+use super::{Engine, EngineSettings, Setup};
+use crate::config::{Sandbox, Sandboxes};
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 
@@ -32,5 +33,5 @@ pub(crate) fn setup(sandbox: Sandbox) -> Setup {
 
 /// This sandbox for every plugin.
 pub(crate) fn sandboxes(sandbox: Sandbox) -> Sandboxes {
-    Sandboxes { default: Arc::new(sandbox), ..Sandboxes::default() }
+    Sandboxes::same(sandbox)
 }

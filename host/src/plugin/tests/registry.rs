@@ -1,5 +1,8 @@
 use super::{Guest, engine};
-use crate::plugin::{Change, Failure, LoadError, Plugin, Registry, Sandbox, Sandboxes, check};
+use crate::config::{Sandbox, Sandboxes};
+use crate::plugin::load::LoadError;
+use crate::plugin::registry::Failure;
+use crate::plugin::{Change, Plugin, Registry, check};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
