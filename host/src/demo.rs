@@ -150,7 +150,7 @@ impl Stage {
             ("value.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
             ("sandbox.file-source.fs", data.clone()),
             ("sandbox.file-sink.fs", format!("{data}:rw")),
-            ("sandbox.datagen-source.memory.max", (8 << 20).to_string()),
+            ("sandbox.datagen-source.memory.max", (2 << 20).to_string()),
             ("task.restart.max", "0".to_owned()),
         ];
         let raw = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -225,10 +225,10 @@ async fn show(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
         }
         if written == FAIL_AT {
             say(
-                "\n>>> A plugin that asks for more memory than its grant (sandbox.datagen-source.memory.max=8388608)",
+                "\n>>> A plugin that asks for more memory than its grant (sandbox.datagen-source.memory.max=2097152)",
             );
             let greedy =
-                [("connector.class", "DatagenSource"), ("topic", "greedy"), ("record.size", "6000000")];
+                [("connector.class", "DatagenSource"), ("topic", "greedy"), ("record.size", "1000000")];
             create(worker, GREEDY, &greedy).await?;
         }
         if written % RATE == 0 {

@@ -9,5 +9,6 @@ mod main_job;
 mod membership;
 mod producers;
 mod rest;
+mod speed;
 mod swap;
 mod tidy;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use transom_tests::guests::DATAGEN_SOURCE;
 use transom_tests::{Kafka, Record, Worker, java, kafka, unique, until};
 
@@ -75,8 +74,8 @@ fn a_topic_that_is_truncated_does_not_hold_up_its_neighbour() {
 #[track_caller]
 fn check_sequence(records: &[Record]) {
     for (expected, record) in records.iter().enumerate() {
-        let value: Value = serde_json::from_str(record.text()).unwrap();
-        assert_eq!(value["sequence"], expected, "a gap, a repetition or a wrong order");
+        let number = record.text().split(' ').nth(1);
+        assert_eq!(number, Some(expected.to_string().as_str()), "a gap, a repetition or a wrong order");
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Failure {
     Answer { call: &'static str, problem: String, text: String },
     /// The plugin reported records it cannot take.
     #[error(
-        "the plugin's `put` refused {topic}-{partition} at offset {offset} (code {code}): {message}; and {more} more"
+        "the plugin's `put` could not write {topic}-{partition} at offset {offset} (code {code}): {message}; and {more} more"
     )]
     Rejected { topic: String, partition: i32, offset: i64, code: u32, message: String, more: usize },
     /// A source wrote to a topic it is not granted.

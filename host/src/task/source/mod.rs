@@ -34,7 +34,7 @@ const MAX_RECORDS: u32 = 10_000;
 const MAX_BYTES: u32 = 1 << 20;
 const MAX_WAIT: Duration = Duration::from_millis(500);
 /// What it may return at most: a batch of one large record must pass.
-const LIMITS: Limits = Limits { bytes: 64 << 20, records: 2 * MAX_RECORDS };
+const LIMITS: Limits = Limits { bytes: 2 * MAX_BYTES as usize, records: 2 * MAX_RECORDS };
 /// An empty poll that came back sooner than this did not wait; the next one has to.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 /// Where a retriable error names no time.
