@@ -46,3 +46,8 @@ pub use sink::{Reason, Sink};
 pub use source::Source;
 pub use transform::Transform;
 pub use transom_batch::{Format, Headers, Run, TimestampType};
+
+/// The project's front page: what it shows of this crate compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;

@@ -24,8 +24,6 @@ const FAULTS: &[Fault] = &[
     fault_with("panic", "pre-commit", AFTER_A_RECORD, &["pre-commit trapped", "told to panic in pre-commit"]),
     fault_with("fatal", "pre-commit", AFTER_A_RECORD, &["told to fail in pre-commit"]),
     fault_with("garbage", "pre-commit", AFTER_A_RECORD, &["pre-commit"]),
-    fault_with("beyond", "pre-commit", AFTER_A_RECORD, &["pre-commit"]),
-    fault_with("foreign", "pre-commit", AFTER_A_RECORD, &["pre-commit"]),
 ];
 
 const EARLIEST: (&str, &str) = ("consumer.override.auto.offset.reset", "earliest");
@@ -42,6 +40,26 @@ fn topic_with(records: usize) -> String {
     kafka().create_topic(&topic, 1, &[]);
     kafka().produce(&topic, (0..records).map(|n| Record::of(n.to_string())));
     topic
+}
+
+/// As in Kafka Connect: such offsets are told in the log and left out.
+#[test]
+fn offsets_that_were_never_put_are_not_committed() {
+    let kafka = kafka();
+    let mut worker = worker(kafka);
+    with_data(&mut worker);
+    let topic = topic_with(100);
+    let names = ["beyond", "foreign"].map(|what| {
+        let fault = fault_with(what, "pre-commit", &[], &[]);
+        add(&mut worker, "faulty-sink", &fault, &[("topics", &topic), EARLIEST])
+    });
+    worker.start();
+    worker.await_log(&["is not committed", "it is beyond what was put"]);
+    worker.await_log(&["is not committed", "it is not assigned"]);
+    for name in &names {
+        worker.await_running(name, 1);
+        assert_eq!(kafka.committed(&format!("connect-{name}"), &topic), [None]);
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ const FAULTS: &[Fault] = &[
     fault_with("recurse", "poll", AFTER_TEN, &["poll trapped"]),
     fault_with("fatal", "poll", AFTER_TEN, &["told to fail in poll"]),
     fault_with("unknown-code", "poll", AFTER_TEN, &["told to fail in an unknown way in poll"]),
-    fault_with("long-error", "poll", AFTER_TEN, &["long long"]),
+    fault_with("long-error", "poll", AFTER_TEN, &["poll answered with", "bytes"]),
     fault("panic", "open", &["open trapped", "told to panic in open"]),
     fault("spin", "open", &["open was not done"]),
     fault("fatal", "open", &["told to fail in open"]),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
 use transom_batch::{Batch, Limits};
 
 use self::outgoing::Outgoings;
@@ -92,7 +93,7 @@ impl Source {
         let batch = Batch::parse(bytes, &LIMITS).map_err(|source| Failure::Batch { call: "poll", source })?;
         self.check_topics(ctx, &batch)?;
         let progress = self.progress.as_mut().expect("a source that pumps has a lane");
-        submit(progress, &batch);
+        submit(progress, &batch)?;
         let converted = self.outgoings.convert(&batch, &self.parts.converters)?;
         ctx.metrics.batches.add(1);
         ctx.metrics.records_in.add(batch.len() as u64);
@@ -313,18 +314,35 @@ async fn drained(ctx: &Context, progress: &mut Progress) -> Result<(), Failure> 
 }
 
 /// Enters a batch's records and marks in the ledger, in their order.
-fn submit(progress: &mut Progress, batch: &Batch<'_>) {
+fn submit(progress: &mut Progress, batch: &Batch<'_>) -> Result<(), Failure> {
+    for partition in batch.source_partitions() {
+        check_object("a source partition", partition)?;
+    }
     let mut entered = 0;
     for mark in batch.marks() {
         if mark.after > entered {
             progress.ledger.submit(mark.after - entered);
             entered = mark.after;
         }
+        check_object("a source offset", mark.offset)?;
         progress.ledger.mark(batch.source_partition(mark.partition), mark.offset);
     }
     let records = batch.len() as u32;
     if records > entered {
         progress.ledger.submit(records - entered);
+    }
+    Ok(())
+}
+
+/// The batch's reader knows text; that it is a JSON object only the offsets care for.
+fn check_object(what: &str, text: &str) -> Result<(), Failure> {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) if value.get().starts_with('{') => Ok(()),
+        _ => Err(Failure::Answer {
+            call: "poll",
+            problem: format!("a batch with {what} that is no JSON object"),
+            text: text.to_owned(),
+        }),
     }
 }
 
