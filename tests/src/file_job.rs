@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use crate::guests::{FILE_SINK, FILE_SOURCE};
 use crate::{Kafka, Worker, unique, until};
@@ -135,7 +136,11 @@ impl FileJob {
     }
 }
 
-/// The text of a line. Lengths differ, so that a torn or shifted one shows.
+/// A real text: its lines differ in length, so that a torn or shifted one shows.
+const TEXT: &str = include_str!("../../LICENSE");
+
+/// Line by line, over and over, each behind its number.
 fn line(number: usize) -> String {
-    format!("{number} {}", "abcdefghij".repeat(1 + number % 7))
+    static LINES: LazyLock<Vec<&str>> = LazyLock::new(|| TEXT.lines().collect());
+    format!("{number} {}", LINES[number % LINES.len()])
 }

@@ -1,6 +1,6 @@
 //! The harness: real Kafka, real workers and faulty plugins for Transom's tests.
 //!
-//! * [`kafka`] is a real broker, started once per test binary and shared by its tests, each with
+//! * [`kafka()`] is a real broker, started once per test binary and shared by its tests, each with
 //!   topics of its own ([`unique`]). [`Kafka::start_private`] is for tests that stop or pause it.
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.

@@ -4,6 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::{io, thread};
+
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems, Sandbox};
@@ -22,8 +26,9 @@ pub(super) async fn task_configs(
     let json = json(&config.raw);
     let max = config.tasks_max;
     let setup = setup(services, &config.name, plugin);
+    let sandbox = setup.sandbox.clone();
     let plugin = plugin.clone();
-    on_guests(services, async move {
+    on_guests(services, &sandbox, async move {
         let mut instance = ConnectorInstance::new(&plugin, setup).await.map_err(Failure::Call)?;
         instance.start(&json).await.map_err(Failure::Call)?;
         let configs = instance.task_configs(max).await.map_err(Failure::Call)?;
@@ -45,8 +50,9 @@ pub(crate) async fn validate(
 ) -> Result<(), Problems> {
     let json = json(&config.raw);
     let setup = setup(services, &config.name, plugin);
+    let sandbox = setup.sandbox.clone();
     let asked = plugin.clone();
-    let answer = on_guests(services, async move {
+    let answer = on_guests(services, &sandbox, async move {
         let mut instance = ConnectorInstance::new(&asked, setup).await.map_err(Failure::Call)?;
         instance.validate(&json).await.map_err(Failure::Call)
     })
@@ -62,11 +68,9 @@ pub(crate) async fn validate(
         Ok(answer) => {
             for (key, messages) in answer.errors {
                 for message in messages {
-                    problems.push(Problem {
-                        value: config.raw.get(&key).cloned(),
-                        key: key.clone(),
-                        message,
-                    });
+                    let secret = asked_for_secret(plugin, &key);
+                    let value = config.raw.get(&key).filter(|_| !secret).cloned();
+                    problems.push(Problem { key: key.clone(), value, message });
                 }
             }
         }
@@ -77,6 +81,11 @@ pub(crate) async fn validate(
         )),
     }
     problems.or(())
+}
+
+/// Whether the value of a key must not be shown.
+fn asked_for_secret(plugin: &Plugin, key: &str) -> bool {
+    plugin.manifest().config.iter().any(|known| known.name == key && known.is_secret())
 }
 
 /// What `connector.validate` answers.
@@ -95,14 +104,28 @@ fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
     }
 }
 
+/// Runs guest code where it belongs; what may read files, on a thread of its own.
 async fn on_guests<T: Send + 'static>(
     services: &Services,
+    sandbox: &Sandbox,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
-    match services.guests.spawn(work).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    if !sandbox.blocks() {
+        return match services.guests.spawn(work).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
     }
+    let (done, result) = oneshot::channel();
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Failure::Thread { source })?;
+    let started = thread::Builder::new().name("connector".to_owned()).spawn(move || {
+        // Who does not wait any more was dropped, and needs no answer.
+        let _ = done.send(runtime.block_on(work));
+    });
+    let _ = started.map_err(|source| Failure::Thread { source })?;
+    let gone = |_| Failure::Thread { source: io::Error::other("it panicked; see the log") };
+    result.await.map_err(gone)?
 }
 
 fn json(config: &BTreeMap<String, String>) -> String {
