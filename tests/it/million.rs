@@ -21,7 +21,7 @@ fn a_million_lines_arrive_byte_for_byte() {
     let begun = Instant::now();
     job.worker.start();
     job.await_last_line();
-    println!("{LINES} lines without a fault: {:?}", begun.elapsed());
+    eprintln!("{LINES} lines without a fault: {:?}", begun.elapsed());
     assert_eq!(job.check_output(), 0);
     assert!(std::fs::read(job.input()).unwrap() == std::fs::read(job.output()).unwrap());
 }
@@ -48,7 +48,7 @@ fn a_million_lines_arrive_from_a_worker_that_is_killed_again_and_again() {
         job.worker.start();
         job.await_last_line();
         let repeated = job.check_output();
-        println!(
+        eprintln!(
             "{LINES} lines, SIGKILL every {every} s: done after {kills} kills and {:?}, {repeated} lines repeated",
             begun.elapsed()
         );
@@ -70,7 +70,7 @@ fn a_million_lines_arrive_once_while_both_plugins_are_replaced_every_second() {
     }
     job.await_last_line();
     let swaps = job.worker.metrics().sum("transom_task_swaps_total", &[]).unwrap();
-    println!("{LINES} lines with {swaps} swaps: {:?}", begun.elapsed());
+    eprintln!("{LINES} lines with {swaps} swaps: {:?}", begun.elapsed());
     assert_eq!(job.check_output(), 0, "no line came twice");
     assert!(swaps >= 20.0, "{swaps} swaps");
 }

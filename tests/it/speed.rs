@@ -20,7 +20,7 @@ fn await_counter(worker: &Worker, name: &str, connector: &str, wanted: u64) {
 }
 
 fn report(what: &str, records: u64, took: Duration, cpu_ms: u64, memory: u64) {
-    println!(
+    eprintln!(
         "{what}: {:.0} records/s, {:.2} us CPU a record, {} MiB resident",
         records as f64 / took.as_secs_f64(),
         cpu_ms as f64 * 1000.0 / records as f64,
@@ -82,7 +82,7 @@ fn time_to_the_first_answer_and_idle_memory() {
         .collect();
     times.sort();
     let memory = worker.process().usage().unwrap().memory;
-    println!(
+    eprintln!(
         "start to first answer: median {:?}, worst {:?}; idle: {} MiB",
         times[5],
         times[9],
@@ -128,7 +128,7 @@ fn pause_of_a_task_while_its_plugin_is_replaced() {
         assert_eq!(record.text().split(' ').nth(1), Some(expected.to_string().as_str()));
     }
     pauses.sort_by(f64::total_cmp);
-    println!(
+    eprintln!(
         "swap under 50,000 records/s: pause median {:.1} ms, worst of {SWAPS} {:.1} ms; {} records, none lost, repeated or out of order",
         pauses[SWAPS / 2],
         pauses[SWAPS - 1],
