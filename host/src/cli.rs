@@ -1,6 +1,6 @@
 //! The command line: what may be asked of the program, and the life of the process that answers.
 //!
-//! Everything that was found wrong comes back as an [`Error`]; only `main` prints it and ends the
+//! Everything that was found wrong comes back as an [`enum@Error`]; only `main` prints it and ends the
 //! process. The one exception is the second signal, which ends it on the spot.
 
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 //! A sink that writes what it gets: a line `topic partition offset key value` a record, to `file` if
 //! there is one, durable at the next pre-commit.
 //!
-//! Beside the keys of [`fault`]: `hold`, whether nothing is committed unless it must be;
+//! Beside the keys of `fault`: `hold`, whether nothing is committed unless it must be;
 //! `assign.seek`, offsets to seek to when partitions come; `put.timeout.ms`; `put.request.commit`;
 //! `put.pause`, partitions to pause at the first put, and resume at the put `put.resume.after`.
 

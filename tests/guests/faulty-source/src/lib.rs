@@ -1,6 +1,6 @@
 //! A source that counts: record `n` of a task has the value `n` and moves its offset to `n + 1`.
 //!
-//! Beside the keys of [`fault`]: `topic`; `partition`; `records`, after which it is idle;
+//! Beside the keys of `fault`: `topic`; `partition`; `records`, after which it is idle;
 //! `poll.records`, the size of a batch.
 
 #[path = "../../fault.rs"]
