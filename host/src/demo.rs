@@ -277,7 +277,11 @@ fn tell(worker: &Worker, stage: &Stage, written: u32, elapsed: Duration) {
             let task = status.tasks.into_iter().next();
             let trace = task.as_ref().and_then(|task| task.trace.clone()).or(status.trace);
             let shown = task.map_or(status.state, |task| task.state);
-            let why = trace.map(|trace| format!(" ({})", trace.lines().last().unwrap_or_default()));
+            let why = trace.map(|trace| {
+                // The cause says it; what follows is the guest's backtrace.
+                let cause = trace.lines().find_map(|line| line.strip_prefix("Caused by: "));
+                format!(" ({})", cause.or_else(|| trace.lines().next()).unwrap_or_default())
+            });
             format!(
                 "  {name} {}{}",
                 shown.as_str(),
