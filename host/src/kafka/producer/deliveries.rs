@@ -68,9 +68,12 @@ impl Deliveries {
                 let Some(Some(lane)) = lanes.get(run.lane as usize) else { continue };
                 let records = run.last - run.first + 1;
                 let error = (run.code != 0).then(|| error_of(run.code));
-                lock(&lane.acks).push(Ack { first: run.first, last: run.last, error });
+                // One lock for both: who sees that nothing is in flight finds every ack.
+                let mut acks = lock(&lane.acks);
+                acks.push(Ack { first: run.first, last: run.last, error });
                 let _ = lane.bytes.fetch_sub(run.bytes, Ordering::AcqRel);
                 let before = lane.records.fetch_sub(records, Ordering::AcqRel);
+                drop(acks);
                 swept |= before == records && lane.left.load(Ordering::Acquire);
                 lane.wake.notify_one();
             }

@@ -86,9 +86,13 @@ impl Progress {
     /// Waits until nothing is in flight and all that can be is saved.
     pub(crate) async fn drain(&mut self) -> Result<(), Failure> {
         loop {
+            // Asked before the acks are taken: zero means that the last of them are among those.
+            let idle = self.lane.in_flight().records == 0;
             self.catch_up()?;
-            let in_flight = self.lane.in_flight().records;
-            if in_flight == 0 {
+            if !idle && self.lane.in_flight().records == 0 {
+                continue;
+            }
+            if idle {
                 // The last save need not wait for its period.
                 self.next_save = Instant::now();
                 self.begin_save();
