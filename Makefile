@@ -6,6 +6,7 @@ DESTDIR ?=
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 plugins := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml)))
+guests := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml)))
 
 .PHONY: help setup build plugins demo test lint docs install
 .DEFAULT_GOAL := help
@@ -43,6 +44,7 @@ lint:
 	@sh tests/scripts/setup.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --target wasm32-wasip2 $(addprefix -p ,$(guests)) -- -D warnings
 
 docs: setup
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps

@@ -5,6 +5,8 @@
 //! `assign.seek`, offsets to seek to when partitions come; `put.timeout.ms`; `put.request.commit`;
 //! `put.pause`, partitions to pause at the first put, and resume at the put `put.resume.after`.
 
+#![cfg(target_arch = "wasm32")]
+
 #[path = "../../fault.rs"]
 mod fault;
 

@@ -3,6 +3,8 @@
 //! Beside the keys of `fault`: `topic`; `partition`; `records`, after which it is idle;
 //! `poll.records`, the size of a batch.
 
+#![cfg(target_arch = "wasm32")]
+
 #[path = "../../fault.rs"]
 mod fault;
 mod rubbish;
