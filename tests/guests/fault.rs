@@ -10,7 +10,7 @@
 //! | `fault.times` | so often, in this instance; else for ever |
 //! | `fault.while` | only while this file exists; its directory must be granted |
 //! | `fault.file`, `fault.address` | what `read`, `write`, `handles` and `connect` want |
-//! | `fault.ms` | how long `slow` sleeps |
+//! | `fault.ms` | how long `slow` sleeps, and after what time `retriable-late` wants to be called again |
 //! | `fault.offset`, `fault.bytes` | what `patch` does to a batch: bytes in hexadecimal, and where |
 //! | `journal` | a file that gets a line for every call, after it went well |
 
@@ -175,6 +175,11 @@ impl Faults {
             "metric-flood" => (0..100_000).for_each(|n| host::metric(&format!("flood_{n}"), f64::from(n))),
             "handles" => self.open_for_ever()?,
             "read" | "write" | "connect" | "environment" | "secret" => self.reach_out(what)?,
+            "retriable-late" => {
+                let wait = self.number("fault.ms").unwrap_or(1000);
+                let retry_after_ms = u32::try_from(wait).unwrap_or(u32::MAX);
+                return Err(Error { retry_after_ms, ..error(1, format!("told to be retriable in {at}")) });
+            }
             "retriable" => return Err(error(1, format!("told to be retriable in {at}"))),
             "fatal" => return Err(error(2, format!("told to fail in {at}"))),
             "bad-record" => return Err(error(3, format!("told to refuse a record in {at}"))),

@@ -9,6 +9,8 @@ mod main_job;
 mod membership;
 mod million;
 mod producers;
+mod rebalances;
+mod records;
 mod rest;
 mod speed;
 mod swap;

@@ -5,12 +5,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use regex::Regex;
-
 use super::connector_keys::common_definitions;
 use super::converter::{Converter, Converters, check_header_converter};
 use super::definition::{ConfigKey, ValidationReport};
 use super::reader::Reader;
+use super::topic_pattern::TopicPattern;
 use super::validate::validate;
 use super::worker::{OverridePolicy, WorkerConfig};
 use super::{Kind, Problem, Problems, RawConfig};
@@ -26,7 +25,7 @@ pub(crate) struct ConnectorConfig {
     /// What a sink reads; empty when `topics_regex` says it.
     pub(crate) topics: Vec<String>,
     /// A pattern that matches whole names.
-    pub(crate) topics_regex: Option<String>,
+    pub(crate) topics_regex: Option<TopicPattern>,
     pub(crate) converters: Converters,
     /// `producer.override.*`, without the prefix; likewise the next two.
     pub(crate) producer_overrides: RawConfig,
@@ -170,14 +169,15 @@ fn check_policy(prefix: &str, raw: &RawConfig, policy: OverridePolicy, problems:
     }
 }
 
-fn topics(reader: &mut Reader<'_>, kind: Kind) -> (Vec<String>, Option<String>) {
+fn topics(reader: &mut Reader<'_>, kind: Kind) -> (Vec<String>, Option<TopicPattern>) {
     if kind != Kind::Sink {
         return (Vec::new(), None);
     }
     let mut topics = reader.list("topics");
     topics.sort_unstable();
     topics.dedup();
-    (topics, reader.text("topics.regex").filter(|pattern| !pattern.is_empty()))
+    let pattern = reader.text("topics.regex").filter(|pattern| !pattern.is_empty());
+    (topics, pattern.and_then(|pattern| TopicPattern::new(&pattern).ok()))
 }
 
 /// Exactly one of `topics` and `topics.regex` says what a sink reads, and dead letters go elsewhere.
@@ -209,8 +209,8 @@ fn check_topics(raw: &RawConfig, problems: &mut Problems) {
         );
         problems.push(Problem::new(key, dead_letters, message));
     }
-    let whole = pattern.and_then(|pattern| Regex::new(&format!("^(?:{pattern})$")).ok());
-    if whole.is_some_and(|whole| whole.is_match(dead_letters)) {
+    let whole = pattern.and_then(|pattern| TopicPattern::new(pattern).ok());
+    if whole.is_some_and(|whole| whole.matcher()(dead_letters)) {
         let message = format!(
             "The DLQ topic '{dead_letters}' may not be matched by the regex for topics \
              ('topics.regex'={}) consumed by the connector",

@@ -162,7 +162,12 @@ fn sink() -> Vec<ConfigKey> {
     let group = "Error Handling";
     vec![
         topics.default("").high().shown("Common", 4, Width::Long, "Topics"),
-        regex.default("").high().checked_by(Validator::Regex).shown("Common", 4, Width::Long, "Topics regex"),
+        regex.default("").high().checked_by(Validator::Topics).shown(
+            "Common",
+            4,
+            Width::Long,
+            "Topics regex",
+        ),
         topic.shown(group, 6, Width::Medium, "Dead Letter Queue Topic Name"),
         factor.shown(group, 7, Width::Medium, "Dead Letter Queue Topic Replication Factor"),
         context.shown(group, 8, Width::Medium, "Enable Error Context Headers"),

@@ -84,9 +84,9 @@ pub(crate) enum Validator {
     /// A name: neither empty nor with control characters. The worker's own.
     #[serde(skip)]
     Name,
-    /// A regular expression. The worker's own.
+    /// A [`TopicPattern`](super::TopicPattern). The worker's own.
     #[serde(skip)]
-    Regex,
+    Topics,
 }
 
 /// See [`Validator::NonEmpty`].

@@ -1,10 +1,10 @@
 //! Checking a configuration against a definition, in Kafka Connect's words: clients and tests match on them.
 
-use regex::Regex;
 use serde_json::Number;
 
 use super::RawConfig;
 use super::definition::{ConfigKey, KeyReport, Range, Type, Validator};
+use super::topic_pattern::TopicPattern;
 
 /// A value that has its type.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,9 +127,7 @@ impl Validator {
                     .then_some(())
                     .ok_or_else(|| format!("String must be one of: {}", strings.one_of.join(", ")))
             }
-            (Self::Regex, Some(Value::Text(text))) => {
-                Regex::new(text).map(drop).map_err(|error| format!("Not a valid regular expression: {error}"))
-            }
+            (Self::Topics, Some(Value::Text(text))) => TopicPattern::new(text).map(drop),
             _ => Ok(()),
         }
     }

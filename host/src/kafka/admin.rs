@@ -38,11 +38,7 @@ pub(crate) async fn partition_counts(
         let client = client?;
         let chosen: Box<dyn Fn(&str) -> bool> = match &subscription {
             Subscription::Topics(topics) => Box::new(|name| topics.iter().any(|topic| topic == name)),
-            Subscription::Pattern(pattern) => {
-                let pattern = regex::Regex::new(&format!("^(?:{pattern})$"))
-                    .map_err(|error| KafkaError::local(error.to_string()))?;
-                Box::new(move |name| pattern.is_match(name))
-            }
+            Subscription::Pattern(pattern) => Box::new(pattern.matcher()),
         };
         let metadata =
             client.fetch_metadata(None, ANSWER).map_err(|error| KafkaError::local(error.to_string()))?;

@@ -38,6 +38,12 @@ impl KafkaError {
         [codes::ILLEGAL_GENERATION, codes::REBALANCE_IN_PROGRESS, codes::WAIT_COORDINATOR]
             .contains(&self.code)
     }
+
+    /// It goes on until somebody mends the rights, the password or the settings: a client that tries again would
+    /// try for ever.
+    pub(crate) fn needs_operator(&self) -> bool {
+        codes::FOR_THE_OPERATOR.contains(&self.code)
+    }
 }
 
 impl fmt::Display for KafkaError {
@@ -58,6 +64,37 @@ mod codes {
     pub(super) const INVALID_PRODUCER_EPOCH: i32 = 47;
     pub(super) const FENCED_INSTANCE_ID: i32 = 82;
     pub(super) const PRODUCER_FENCED: i32 = 90;
+
+    pub(super) const SSL: i32 = -181;
+    pub(super) const AUTHENTICATION: i32 = -169;
+    pub(super) const AUTO_OFFSET_RESET: i32 = -140;
+    pub(super) const INCONSISTENT_GROUP_PROTOCOL: i32 = 23;
+    pub(super) const INVALID_GROUP_ID: i32 = 24;
+    pub(super) const INVALID_SESSION_TIMEOUT: i32 = 26;
+    pub(super) const TOPIC_AUTHORIZATION_FAILED: i32 = 29;
+    pub(super) const GROUP_AUTHORIZATION_FAILED: i32 = 30;
+    pub(super) const CLUSTER_AUTHORIZATION_FAILED: i32 = 31;
+    pub(super) const UNSUPPORTED_SASL_MECHANISM: i32 = 33;
+    pub(super) const UNSUPPORTED_VERSION: i32 = 35;
+    pub(super) const SASL_AUTHENTICATION_FAILED: i32 = 58;
+    pub(super) const GROUP_MAX_SIZE_REACHED: i32 = 81;
+
+    /// Java's consumer throws them out of `poll`, which fails the task.
+    pub(super) const FOR_THE_OPERATOR: [i32; 13] = [
+        SSL,
+        AUTHENTICATION,
+        AUTO_OFFSET_RESET,
+        INCONSISTENT_GROUP_PROTOCOL,
+        INVALID_GROUP_ID,
+        INVALID_SESSION_TIMEOUT,
+        TOPIC_AUTHORIZATION_FAILED,
+        GROUP_AUTHORIZATION_FAILED,
+        CLUSTER_AUTHORIZATION_FAILED,
+        UNSUPPORTED_SASL_MECHANISM,
+        UNSUPPORTED_VERSION,
+        SASL_AUTHENTICATION_FAILED,
+        GROUP_MAX_SIZE_REACHED,
+    ];
 }
 
 #[cfg(test)]
@@ -77,6 +114,19 @@ mod tests {
             (INVALID_PRODUCER_EPOCH, E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH),
             (FENCED_INSTANCE_ID, E::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID),
             (PRODUCER_FENCED, E::RD_KAFKA_RESP_ERR_PRODUCER_FENCED),
+            (SSL, E::RD_KAFKA_RESP_ERR__SSL),
+            (AUTHENTICATION, E::RD_KAFKA_RESP_ERR__AUTHENTICATION),
+            (AUTO_OFFSET_RESET, E::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET),
+            (INCONSISTENT_GROUP_PROTOCOL, E::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL),
+            (INVALID_GROUP_ID, E::RD_KAFKA_RESP_ERR_INVALID_GROUP_ID),
+            (INVALID_SESSION_TIMEOUT, E::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT),
+            (TOPIC_AUTHORIZATION_FAILED, E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED),
+            (GROUP_AUTHORIZATION_FAILED, E::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED),
+            (CLUSTER_AUTHORIZATION_FAILED, E::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED),
+            (UNSUPPORTED_SASL_MECHANISM, E::RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM),
+            (UNSUPPORTED_VERSION, E::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION),
+            (SASL_AUTHENTICATION_FAILED, E::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED),
+            (GROUP_MAX_SIZE_REACHED, E::RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED),
         ];
         for (ours, theirs) in pairs {
             assert_eq!(ours, theirs as i32, "{theirs:?}");

@@ -6,6 +6,7 @@
 //! producer   Producers ─▶ Producer (shared by tasks with equal settings) ─▶ Lane (one task's share)
 //! consumer   Consumer (one task's): records in batches, rebalances as events, commits answered later
 //! admin      questions about topics and the cluster
+//! complaint  what a client says while it goes on trying
 //! embedded   a broker in this process, for the demo
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 pub(crate) mod admin;
 mod blocking;
+mod complaint;
 mod consumer;
 pub(crate) mod embedded;
 mod error;

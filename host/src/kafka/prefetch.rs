@@ -1,7 +1,8 @@
 //! One budget for what all consumers of a worker fetch ahead.
 //!
 //! librdkafka's own default is 64 MB a consumer, which a thousand sinks turn into 64 GB. Here each consumer
-//! gets an equal share of the worker's budget, as it stands when the consumer is made.
+//! gets an equal share. What it was made with it keeps, so a sink makes its consumer anew once its share has
+//! shrunk to half of that; and because it may hold twice its share until then, shares are of half the budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,7 @@ impl PrefetchShare {
     /// What it comes to now.
     pub(crate) fn bytes(&self) -> usize {
         let shares = self.0.shares.load(Ordering::Relaxed).max(1);
-        (self.0.bytes / shares).clamp(LEAST, MOST)
+        (self.0.bytes / 2 / shares).clamp(LEAST, MOST)
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_divided_among_those_who_hold_a_share() {
-        let budget = PrefetchBudget::new(100 << 20);
+        let budget = PrefetchBudget::new(200 << 20);
         let one = budget.share();
         assert_eq!(one.bytes(), MOST);
         let others: Vec<_> = (0..9).map(|_| budget.share()).collect();

@@ -117,15 +117,15 @@ impl SourceInstance {
         fallible!(self, "open", Duration::ZERO, JSON_MAX, call_open(config))
     }
 
-    /// The next records: a batch that is not yet looked at, or an empty one. Accepts twice what is asked.
+    /// The next records: a batch that is not yet looked at, or an empty one; of at most `answer_max` bytes.
     pub(crate) async fn poll(
         &mut self,
         max_records: u32,
         max_bytes: u32,
         max_wait: Duration,
+        answer_max: usize,
     ) -> Result<Vec<u8>, CallError> {
         let wait_ms = u32::try_from(max_wait.as_millis()).unwrap_or(u32::MAX);
-        let answer_max = (max_bytes as usize).saturating_mul(2).saturating_add(BATCH_SLACK);
         fallible!(self, "poll", max_wait, answer_max, call_poll(max_records, max_bytes, wait_ms))
     }
 

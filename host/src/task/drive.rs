@@ -36,7 +36,7 @@ impl From<Reason> for plugin::Reason {
 pub(crate) enum End {
     Stop,
     Swap(Arc<Plugin>),
-    /// The instance's memory has grown past its watermark: replace it by a fresh one of the same code.
+    /// What it runs with has grown past its part: replace it by a fresh one of the same code.
     Recycle,
 }
 

@@ -70,12 +70,14 @@ impl TopicRef {
         }
     }
 
-    /// Hands records over, in their order, all that librdkafka takes: the number, and why it was not all.
+    /// Hands records over, in their order. librdkafka goes on behind one that it refuses; each of those is told
+    /// by its index.
     pub(crate) fn produce(
         &self,
         slots: &[Slot<'_>],
         buffer: &mut BatchBuffer,
-    ) -> (usize, Option<KafkaError>) {
+        mut refused: impl FnMut(usize, i32),
+    ) {
         let pointer = |bytes: Option<&[u8]>| {
             bytes.map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast::<c_void>())
         };
@@ -104,17 +106,15 @@ impl TopicRef {
             )
         };
         if usize::try_from(taken).ok() == Some(slots.len()) {
-            return (slots.len(), None);
+            return;
         }
-        let mut first = None;
         for (index, message) in buffer.0.iter().enumerate() {
             // SAFETY: read as the integer it is.
             let code = unsafe { (&raw const message.err).cast::<i32>().read() };
-            if code != 0 && first.is_none() {
-                first = Some((index, error(code, None)));
+            if code != 0 {
+                refused(index, code);
             }
         }
-        first.map_or((slots.len(), None), |(index, error)| (index, Some(error)))
     }
 
     /// Hands one record over that has a timestamp or headers.

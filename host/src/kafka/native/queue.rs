@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka is a C library")]
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use rdkafka_sys as sys;
 use tokio::sync::Notify;
 
 use super::super::error::KafkaError;
+use super::super::partition::TopicPartition;
 use super::{Client, Entry};
 
 unsafe extern "C" {
@@ -43,7 +44,7 @@ impl Queue {
         Self::of(client, unsafe { sys::rd_kafka_queue_get_main(client.as_ptr()) })
     }
 
-    /// A consumer's queue: messages, rebalances, errors.
+    /// A consumer's queue: rebalances, errors, and the records that are not [collected](Queue::collect).
     pub(crate) fn consumer(client: &Arc<Client>) -> Self {
         // SAFETY: the client is alive and a consumer with a group; the reference returned is ours. The
         // main queue is redirected here, so that one queue carries everything.
@@ -57,6 +58,24 @@ impl Queue {
     pub(crate) fn new(client: &Arc<Client>) -> Self {
         // SAFETY: the client is alive; the queue is ours.
         Self::of(client, unsafe { sys::rd_kafka_queue_new(client.as_ptr()) })
+    }
+
+    /// From now on what is fetched of a partition comes to this queue and not to its client's. To be called
+    /// before the partition is assigned: it holds from its first fetch on, and as long as the client lives.
+    pub(crate) fn collect(&self, partition: &TopicPartition) -> Result<(), KafkaError> {
+        let topic = CString::new(&*partition.topic)
+            .map_err(|_| KafkaError::local("a topic's name contains a NUL byte"))?;
+        // SAFETY: the client and this queue are alive, the name ends in NUL. The reference to the partition's
+        // queue is ours and given back; librdkafka keeps its own to both queues.
+        unsafe {
+            let fetched =
+                sys::rd_kafka_queue_get_partition(self.client.as_ptr(), topic.as_ptr(), partition.partition);
+            let fetched = NonNull::new(fetched)
+                .ok_or_else(|| KafkaError::local(format!("{partition} has no queue")))?;
+            sys::rd_kafka_queue_forward(fetched.as_ptr(), self.as_ptr());
+            sys::rd_kafka_queue_destroy(fetched.as_ptr());
+        }
+        Ok(())
     }
 
     pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_queue_t {

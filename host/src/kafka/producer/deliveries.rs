@@ -38,8 +38,11 @@ impl Deliveries {
                 if let Some(fatal) = client.fatal() {
                     tracing::error!(client = client.name(), "the producer is dead: {fatal}");
                     self.lanes.die(fatal);
+                } else if error.needs_operator() {
+                    // Every task of it is told, and makes a new one when it starts again.
+                    self.lanes.die(error);
                 } else {
-                    tracing::debug!(client = client.name(), "{error}");
+                    self.lanes.complaints.say(&client.name(), error);
                 }
             }
         }
@@ -61,7 +64,7 @@ impl Deliveries {
         if self.runs.is_empty() {
             return;
         }
-        let mut swept = false;
+        let (mut swept, mut arrived) = (false, false);
         {
             let lanes = lock(&self.lanes.lanes);
             for run in self.runs.drain(..) {
@@ -71,15 +74,18 @@ impl Deliveries {
                 // One lock for both: who sees that nothing is in flight finds every ack.
                 let mut acks = lock(&lane.acks);
                 acks.push(Ack { first: run.first, last: run.last, error });
-                let _ = lane.bytes.fetch_sub(run.bytes, Ordering::AcqRel);
-                let before = lane.records.fetch_sub(records, Ordering::AcqRel);
+                self.lanes.uncount(lane, records, run.bytes);
                 drop(acks);
-                swept |= before == records && lane.left.load(Ordering::Acquire);
+                swept |= lane.left.load(Ordering::Acquire) && lane.records.load(Ordering::Acquire) == 0;
+                arrived |= run.code == 0;
                 lane.wake.notify_one();
             }
         }
         if swept {
             self.lanes.sweep();
+        }
+        if arrived {
+            self.lanes.complaints.clear();
         }
     }
 }

@@ -5,16 +5,22 @@ use std::sync::atomic::Ordering;
 
 use super::{Ack, InFlight, Lane, NUMBER, NUMBER_BITS, OVERHEAD, Outgoing, SendError, lock};
 use crate::kafka::KafkaError;
-use crate::kafka::native::{Slot, TopicRef};
+use crate::kafka::native::{Slot, TopicRef, error_of};
 
 /// Records handed over at once.
 const STEP: usize = 512;
+
+/// What a lane holds whatever the others do: with less it could not move at all.
+const LEAST: u64 = 1 << 20;
+/// What the protocol adds to a record that is alone in its batch, as Java's producer reckons: the batch's header,
+/// and the record's length, attributes and deltas at their longest.
+const ALONE: usize = 61 + 21;
 
 impl Lane {
     /// Sends records in their order, as many as the budget has room for; at least one if anything fits.
     ///
     /// # Errors
-    /// librdkafka does not take a record. The lane is of no more use.
+    /// Kafka would not take a record, or librdkafka does not. The lane is of no more use.
     pub(crate) fn send<'a>(
         &mut self,
         records: impl Iterator<Item = Outgoing<'a>>,
@@ -22,57 +28,74 @@ impl Lane {
         let mut records = records.peekable();
         let mut sent = 0;
         let mut slots: Vec<Slot<'a>> = Vec::with_capacity(STEP);
+        let largest = self.producer.lanes.largest;
+        let fits = |record: &Outgoing<'_>| size(record) <= largest;
         while self.has_room() {
             let Some(record) = records.next() else { break };
+            if !fits(&record) {
+                return Err(SendError { accepted: sent, source: too_large(&record, largest) });
+            }
             let topic = record.topic;
-            if record.timestamp.is_some() || record.headers.len() > 0 {
-                self.send_one(&record).map_err(|source| SendError { accepted: sent, source })?;
-                sent += 1;
-                continue;
-            }
-            let same = |other: &Outgoing<'_>| {
-                other.topic == topic && other.timestamp.is_none() && other.headers.len() == 0
+            let outcome = if is_plain(&record) {
+                // One that does not fit ends the run: nothing behind it may be sent before it.
+                let same = |other: &Outgoing<'_>| other.topic == topic && is_plain(other) && fits(other);
+                slots.clear();
+                let more = iter::from_fn(|| records.next_if(same)).take(STEP - 1);
+                let numbered = iter::once(record.clone()).chain(more).zip(self.next..);
+                slots.extend(numbered.map(|(record, number)| Slot {
+                    partition: record.partition,
+                    key: record.key,
+                    value: record.value,
+                    opaque: self.opaque(number),
+                }));
+                self.send_slots(topic, &slots)
+            } else {
+                self.send_one(&record)
             };
-            slots.clear();
-            let more = iter::from_fn(|| records.next_if(same)).take(STEP - 1);
-            slots.extend(iter::once(record.clone()).chain(more).enumerate().map(|(index, record)| Slot {
-                partition: record.partition,
-                key: record.key,
-                value: record.value,
-                opaque: (self.number << NUMBER_BITS) | ((self.next + index as u64) & NUMBER),
-            }));
-            let (accepted, error) = self.send_slots(topic, &slots);
-            sent += accepted;
-            if let Some(source) = error {
-                return Err(SendError { accepted: sent, source });
-            }
+            sent += outcome.map_err(|error| SendError { accepted: sent + error.accepted, ..error })?;
         }
         Ok(sent)
     }
 
-    fn send_slots(&mut self, topic: &str, slots: &[Slot<'_>]) -> (usize, Option<KafkaError>) {
-        let bytes: u64 = slots.iter().map(|slot| weight(slot.key, slot.value)).sum();
-        if let Err(error) = self.open_topic(topic) {
-            return (0, Some(error));
-        }
-        // Counted before: a delivery may be there before the call has returned.
-        self.count(slots.len() as u64, bytes);
-        let (accepted, error) = self.topics[topic].produce(slots, &mut self.buffer);
-        self.next += slots.len() as u64;
-        (accepted, error)
+    fn opaque(&self, number: u64) -> u64 {
+        (self.number << NUMBER_BITS) | (number & NUMBER)
     }
 
-    fn send_one(&mut self, record: &Outgoing<'_>) -> Result<(), KafkaError> {
-        self.open_topic(record.topic)?;
-        self.count(1, weight(record.key, record.value));
+    fn send_slots(&mut self, topic: &str, slots: &[Slot<'_>]) -> Result<usize, SendError> {
+        let bytes: u64 = slots.iter().map(|slot| weight(slot.key, slot.value)).sum();
+        self.open_topic(topic).map_err(|source| SendError { accepted: 0, source })?;
+        // Counted before: a delivery may be there before the call has returned.
+        self.count(slots.len() as u64, bytes);
+        let mut first = None;
+        let (shared, lanes) = (&self.shared, &self.producer.lanes);
+        self.topics[topic].produce(slots, &mut self.buffer, |index, code| {
+            lanes.uncount(shared, 1, weight(slots[index].key, slots[index].value));
+            first = first.or(Some((index, code)));
+        });
+        self.next += slots.len() as u64;
+        match first {
+            None => Ok(slots.len()),
+            Some((accepted, code)) => Err(SendError { accepted, source: error_of(code) }),
+        }
+    }
+
+    fn send_one(&mut self, record: &Outgoing<'_>) -> Result<usize, SendError> {
+        let failed = |source| SendError { accepted: 0, source };
+        self.open_topic(record.topic).map_err(failed)?;
+        let bytes = weight(record.key, record.value);
+        self.count(1, bytes);
         let slot = Slot {
             partition: record.partition,
             key: record.key,
             value: record.value,
-            opaque: (self.number << NUMBER_BITS) | (self.next & NUMBER),
+            opaque: self.opaque(self.next),
         };
         self.next += 1;
-        self.topics[record.topic].produce_one(&slot, record.timestamp, record.headers.clone())
+        let produced = self.topics[record.topic].produce_one(&slot, record.timestamp, record.headers.clone());
+        if produced.is_err() {
+            self.producer.lanes.uncount(&self.shared, 1, bytes);
+        }
+        produced.map(|()| 1).map_err(failed)
     }
 
     fn open_topic(&mut self, name: &str) -> Result<(), KafkaError> {
@@ -85,6 +108,12 @@ impl Lane {
     fn count(&self, records: u64, bytes: u64) {
         let _ = self.shared.records.fetch_add(records, Ordering::AcqRel);
         let _ = self.shared.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let _ = self.producer.lanes.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// What keeps records from arriving, as far as the client knows: it goes on trying.
+    pub(crate) fn complaint(&self) -> Option<KafkaError> {
+        self.producer.lanes.complaints.newest()
     }
 
     /// Waits until records have ended their way. May be dropped at any time.
@@ -126,9 +155,12 @@ impl Lane {
         }
     }
 
-    /// Whether `send` would take a record.
+    /// Whether `send` would take a record: within the lane's own budget and, but for a little, that of all. A lane
+    /// that has to wait for the others has records in flight itself, whose end wakes it.
     pub(crate) fn has_room(&self) -> bool {
-        self.shared.bytes.load(Ordering::Acquire) < self.budget
+        let (bytes, lanes) = (self.shared.bytes.load(Ordering::Acquire), &self.producer.lanes);
+        bytes < LEAST.min(self.budget)
+            || (bytes < self.budget && lanes.bytes.load(Ordering::Acquire) < lanes.budget)
     }
 
     /// Waits until nothing is in flight any more, whatever became of it. For a lane that is given up.
@@ -159,6 +191,89 @@ impl Drop for Lane {
     }
 }
 
+/// Whether nothing but key and value has to be told of it.
+fn is_plain(record: &Outgoing<'_>) -> bool {
+    record.timestamp.is_none() && record.headers.len() == 0
+}
+
 fn weight(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
     (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64 + OVERHEAD
+}
+
+/// The bytes of a request with this record alone, as Java's producer reckons.
+fn size(record: &Outgoing<'_>) -> usize {
+    let part = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint(bytes.len()) + bytes.len());
+    let headers = record.headers.clone();
+    let count = varint(headers.len());
+    let headers: usize = headers.map(|(name, value)| part(Some(name.as_bytes())) + part(value)).sum();
+    ALONE + part(record.key) + part(record.value) + count + headers
+}
+
+/// The length of a length.
+fn varint(length: usize) -> usize {
+    match length {
+        0..0x40 => 1,
+        0x40..0x2000 => 2,
+        0x2000..0x10_0000 => 3,
+        0x10_0000..0x800_0000 => 4,
+        _ => 5,
+    }
+}
+
+fn too_large(record: &Outgoing<'_>, largest: usize) -> KafkaError {
+    KafkaError::local(format!(
+        "a record for topic {} has {} bytes when serialized, which is larger than {largest}, the value of \
+         max.request.size: raise it with producer.max.request.size or producer.override.max.request.size (and the \
+         topic's max.message.bytes with it)",
+        record.topic,
+        size(record)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use transom_batch::{Batch, Format, Limits, Run, TimestampType, Writer};
+
+    use super::*;
+
+    /// The size of the only record that `write` writes.
+    fn size_of(write: impl FnOnce(&mut Writer)) -> usize {
+        let mut writer = Writer::new();
+        let run = Run {
+            topic: "t",
+            partition: None,
+            key_format: Format::Bytes,
+            value_format: Format::Bytes,
+            key_schema: None,
+            value_schema: None,
+            timestamp_type: TimestampType::Create,
+            base_offset: None,
+        };
+        writer.run(&run).unwrap();
+        write(&mut writer);
+        let bytes = writer.finish();
+        let batch = Batch::parse(&bytes, &Limits { bytes: bytes.len(), records: 1 }).unwrap();
+        let record = batch.records().next().unwrap();
+        let (key, value, headers) = (record.key, record.value, record.headers());
+        size(&Outgoing { topic: "t", partition: None, key, value, timestamp: None, headers })
+    }
+
+    #[test]
+    fn a_records_size_is_what_javas_producer_reckons() {
+        assert_eq!(size_of(|writer| writer.push(None, None, None).unwrap()), 61 + 21 + 1 + 1 + 1);
+        let whole = size_of(|writer| {
+            writer.push(Some(b"key"), Some(&[0; 100]), None).unwrap();
+            writer.header("name", Some(b"value")).unwrap();
+            writer.header("n", None).unwrap();
+        });
+        assert_eq!(whole, 61 + 21 + (1 + 3) + (2 + 100) + 1 + (1 + 4 + 1 + 5) + (1 + 1 + 1));
+    }
+
+    #[test]
+    fn lengths_are_as_long_as_the_protocol_says() {
+        // Zigzag: each length takes one bit more than it has.
+        for bits in [6, 13, 20, 27] {
+            assert_eq!(varint((1 << bits) - 1) + 1, varint(1 << bits), "{bits}");
+        }
+    }
 }

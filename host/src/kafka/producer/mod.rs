@@ -2,7 +2,8 @@
 //!
 //! Sharing makes batches larger and connections fewer. What it could cost, and does not:
 //!
-//! * One task's records cannot fill the queue of all: each [`Lane`] has a budget of bytes in flight.
+//! * One task's records cannot fill the queue of all: each [`Lane`] has a budget of bytes in flight, and a part of
+//!   the common one that nobody can take from it.
 //! * A record carries its lane and its number through librdkafka; deliveries come back by the hundred, are
 //!   joined into ranges, and reach the lane in one lock a range. No allocation and no lock a record.
 //! * A client that is dead (fenced, or out of sequence) tells all its lanes; the next one is made only after it
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, watch};
 use transom_batch::Headers;
 
 use self::deliveries::Deliveries;
+use super::complaint::Complaints;
 use super::native::{BatchBuffer, Client, Hooks, Kind, Queue, TopicRef};
 use super::{ClientSettings, KafkaError};
 
@@ -29,6 +31,8 @@ const OVERHEAD: u64 = 160;
 /// Bits of a record's number in what librdkafka carries; the rest is the lane's.
 const NUMBER_BITS: u32 = 48;
 const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
+const QUEUE_KBYTES: &str = "queue.buffering.max.kbytes";
+const QUEUE_MESSAGES: &str = "queue.buffering.max.messages";
 /// How often it looks whether it is the last owner of its client.
 const LAST_OWNER: Duration = Duration::from_millis(1);
 
@@ -58,6 +62,14 @@ struct Lanes {
     lanes: Mutex<Vec<Option<Arc<Shared>>>>,
     /// Why the client is dead.
     dead: OnceLock<KafkaError>,
+    /// What it says while it goes on trying.
+    complaints: Complaints,
+    /// In flight, of all lanes.
+    bytes: AtomicU64,
+    /// `buffer.memory`: what all lanes together may have in flight, but for what each may always have.
+    budget: u64,
+    /// `max.request.size`: what a record may have.
+    largest: usize,
 }
 
 /// What a lane and the producer's thread share.
@@ -169,9 +181,20 @@ enum Found {
 
 impl Producer {
     fn start(settings: &ClientSettings) -> Result<(Arc<Self>, watch::Receiver<bool>), KafkaError> {
-        let client = Arc::new(Client::new(Kind::Producer, settings, Hooks::default())?);
+        let number = |name: &str, default: u64| {
+            settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
+        };
+        let lanes = Arc::new(Lanes {
+            budget: number(QUEUE_KBYTES, u64::MAX / 1024).saturating_mul(1024),
+            largest: usize::try_from(number("message.max.bytes", u64::MAX)).unwrap_or(usize::MAX),
+            ..Lanes::default()
+        });
+        // The bytes are counted here. A queue of librdkafka's that is full refuses a record in the middle of a
+        // batch and takes the next one (invariant 4), so its own never is.
+        let unlimited = settings.clone().with(QUEUE_KBYTES, i32::MAX.to_string()).with(QUEUE_MESSAGES, "0");
+        let client = Arc::new(Client::new(Kind::Producer, &unlimited, Hooks::default())?);
         let queue = Arc::new(Queue::main(&client));
-        let (lanes, ending) = (Arc::<Lanes>::default(), Arc::<AtomicBool>::default());
+        let ending = Arc::<AtomicBool>::default();
         let (gone, destroyed) = watch::channel(false);
         let deliveries = Deliveries::new(lanes.clone());
         let thread = (Arc::clone(&client), Arc::clone(&queue), Arc::clone(&ending));
@@ -231,6 +254,13 @@ impl Lanes {
                 lane.wake.notify_one();
             }
         }
+    }
+
+    /// Takes back what was counted as in flight, at its end.
+    fn uncount(&self, lane: &Shared, records: u64, bytes: u64) {
+        let _ = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let _ = lane.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let _ = lane.records.fetch_sub(records, Ordering::AcqRel);
     }
 
     /// Frees the numbers of lanes that are gone and have nothing in flight.

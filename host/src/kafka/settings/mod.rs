@@ -144,7 +144,6 @@ fn always(kind: ClientKind) -> &'static [(&'static str, &'static str)] {
             ("partitioner", "murmur2_random"),
             // Bytes are the limit, see `buffer.memory` in the table.
             ("batch.num.messages", "100000"),
-            ("queue.buffering.max.messages", "10000000"),
         ],
         ClientKind::Consumer => &[
             // Offsets are committed when the sink says that records are durable, and never before (invariant 1).

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_millis(1);
+/// What a poll may answer.
+const MOST: usize = 1 << 20;
 const FOREVER: &str = "(loop $l (br $l)) (unreachable)";
 
 async fn source(guest: &Guest) -> SourceInstance {
@@ -35,7 +37,7 @@ fn trap(error: CallError) -> String {
 async fn a_source_is_called_in_its_order() {
     let mut source = source(&Guest::source("good")).await;
     source.open("{}").await.unwrap();
-    assert_eq!(source.poll(10, 1000, WAIT).await.unwrap(), b"");
+    assert_eq!(source.poll(10, 1000, WAIT, MOST).await.unwrap(), b"");
     source.commit("[]").await.unwrap();
     source.close().await.unwrap();
     assert!(!source.is_dead());
@@ -50,7 +52,7 @@ async fn a_batch_comes_up_as_it_is() {
          (i32.store (i32.const 40) (i32.const 3)) (i32.const 32)",
     );
     let mut source = source(&guest).await;
-    assert_eq!(source.poll(10, 1000, WAIT).await.unwrap(), b"bcd");
+    assert_eq!(source.poll(10, 1000, WAIT, MOST).await.unwrap(), b"bcd");
 }
 
 #[tokio::test]
@@ -77,7 +79,7 @@ async fn a_trap_tells_the_guests_last_words_and_kills_only_its_instance() {
     let plugin = guest.load(Sandbox::default()).unwrap();
     let mut one = SourceInstance::new(&plugin, setup(Sandbox::default())).await.unwrap();
     let mut other = SourceInstance::new(&plugin, setup(Sandbox::default())).await.unwrap();
-    let error = one.poll(1, 1, WAIT).await.unwrap_err();
+    let error = one.poll(1, 1, WAIT, MOST).await.unwrap_err();
     let CallError::Trap { message, backtrace, .. } = error else { panic!("no trap: {error}") };
     assert_eq!(
         message,
@@ -85,7 +87,7 @@ async fn a_trap_tells_the_guests_last_words_and_kills_only_its_instance() {
     );
     assert!(backtrace.contains("wasm"), "{backtrace}");
     assert!(one.is_dead());
-    assert!(matches!(one.poll(1, 1, WAIT).await, Err(CallError::Dead { .. })));
+    assert!(matches!(one.poll(1, 1, WAIT, MOST).await, Err(CallError::Dead { .. })));
     other.open("{}").await.unwrap();
 }
 
@@ -117,7 +119,7 @@ async fn a_loop_ends_at_its_deadline_and_lets_its_neighbours_run() {
     let mut looping = source_with(&looping, setup.clone()).await;
     let mut good = source(&Guest::source("neighbour")).await;
     // Both on this one thread: the loop has to give way for the other to get anywhere.
-    let (late, ()) = tokio::join!(looping.poll(1, 1, WAIT), async {
+    let (late, ()) = tokio::join!(looping.poll(1, 1, WAIT, MOST), async {
         for _ in 0..3 {
             good.open("{}").await.unwrap();
             tokio::task::yield_now().await;
@@ -135,7 +137,7 @@ async fn a_dropped_call_leaves_a_dead_instance() {
     let guest = Guest::source("dropped").does("poll", FOREVER);
     let mut source = source(&guest).await;
     {
-        let call = source.poll(1, 1, Duration::ZERO);
+        let call = source.poll(1, 1, Duration::ZERO, MOST);
         tokio::select! {
             biased;
             _ = call => panic!("it never ends"),
@@ -163,9 +165,9 @@ async fn more_than_was_asked_for_is_refused() {
         Guest::source("generous").does("poll", &body)
     };
     let mut slightly = source(&answer(2 << 20)).await;
-    assert!(matches!(slightly.poll(1, 1000, WAIT).await, Err(CallError::Answer { .. })));
+    assert!(matches!(slightly.poll(1, 1000, WAIT, MOST).await, Err(CallError::Answer { .. })));
     let mut vastly = source(&answer(64 << 20)).await;
-    let message = trap(vastly.poll(1, 1000, WAIT).await.unwrap_err());
+    let message = trap(vastly.poll(1, 1000, WAIT, MOST).await.unwrap_err());
     assert!(message.contains("fuel"), "{message}");
 }
 
@@ -176,7 +178,7 @@ async fn a_list_that_is_not_there_is_a_trap() {
         "(i32.store (i32.const 36) (i32.const 65536)) (i32.store (i32.const 40) (i32.const 1000000)) (i32.const 32)",
     );
     let mut source = source(&guest).await;
-    trap(source.poll(1, 1 << 20, WAIT).await.unwrap_err());
+    trap(source.poll(1, 1 << 20, WAIT, MOST).await.unwrap_err());
 }
 
 #[tokio::test]
@@ -218,7 +220,7 @@ async fn offsets_are_looked_up_where_the_task_says() {
     );
     let setup = Setup { offsets: Some(Arc::new(Two)), ..setup(Sandbox::default()) };
     let mut source = source_with(&guest, setup).await;
-    assert_eq!(source.poll(1, 1000, WAIT).await.unwrap(), b"[]+");
+    assert_eq!(source.poll(1, 1000, WAIT, MOST).await.unwrap(), b"[]+");
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ const FENCED_AGAIN: Duration = Duration::from_secs(60);
 impl Sink {
     /// The consumer, made if there is none: it outlives instances, and dies only with its own errors.
     async fn ensure_consumer(&mut self) -> Result<(), Failure> {
+        if self.outgrown() {
+            self.drop_consumer().await;
+        }
         if self.consumer.is_none() {
             let failed = |doing: &str, source| Failure::Kafka { doing: doing.to_owned(), source };
             let subscription = &self.parts.subscription;
@@ -34,6 +37,7 @@ impl Sink {
             let consumer = Consumer::subscribe(settings, subscription, &self.membership, prefetch)
                 .map_err(|source| failed("could not make a consumer", source))?;
             self.consumer = Some(consumer);
+            self.prefetched = prefetch;
             self.partitions = Partitions::default();
             self.commits_under_way = 0;
         }
@@ -47,7 +51,6 @@ impl Sink {
         }
         let all: Vec<Tp> = self.partitions.all().cloned().collect();
         // The old instance's wishes are gone with it.
-        self.still = false;
         let plain: Vec<_> = all.iter().cloned().map(Into::into).collect();
         self.consumer().resume(&plain).map_err(consumer_failed)?;
         self.rewind().await?;
@@ -85,7 +88,9 @@ impl Body for Sink {
                 Next::Stop => return Ok(End::Stop),
                 Next::Swap(plugin) => return Ok(End::Swap(plugin)),
                 Next::Pause => self.pause(ctx, instance).await?,
-                Next::Run if self.watermark.passed(instance.memory()) => return Ok(End::Recycle),
+                Next::Run if self.outgrown() || self.watermark.passed(instance.memory()) => {
+                    return Ok(End::Recycle);
+                }
                 Next::Run => self.turn(ctx, instance).await?,
             }
         }
@@ -155,9 +160,9 @@ impl Body for Sink {
                     return self.drop_consumer().await;
                 }
             } else {
-                self.consumer().ready().await;
-                if self.serve().is_err() {
-                    return self.drop_consumer().await;
+                self.consumer().serve();
+                if !self.has_event() {
+                    self.consumer().ready().await;
                 }
             }
         }
@@ -176,7 +181,6 @@ impl Sink {
         self.partitions = Partitions::default();
         self.commits_under_way = 0;
         self.event = None;
-        self.still = false;
         if let Some(consumer) = self.consumer.take() {
             consumer.close().await;
         }

@@ -44,8 +44,22 @@ impl Sink {
         instance: &mut SinkInstance,
         reason: Reason,
     ) -> Result<(), Failure> {
-        let all: Vec<Tp> = self.partitions.all().cloned().collect();
-        self.commit_of(ctx, instance, &all, reason).await
+        let until = Instant::now() + self.parts.commit_timeout;
+        loop {
+            let all: Vec<Tp> = self.partitions.all().cloned().collect();
+            self.commit_again = false;
+            self.commit_of(ctx, instance, &all, reason).await?;
+            if !self.commit_again || Instant::now() >= until {
+                return Ok(());
+            }
+            // Leaving now would repeat what was put: the group has to settle first.
+            self.consumer().serve();
+            if self.has_event() {
+                self.react(ctx, instance).await?;
+            } else {
+                self.consumer().ready().await;
+            }
+        }
     }
 
     /// The same for some partitions.
@@ -140,6 +154,7 @@ impl Sink {
                 Some(error) => {
                     ctx.metrics.commit_failures.add(1);
                     // While the group settles this is its way of saying "later".
+                    self.commit_again |= error.is_rebalance();
                     if !error.is_rebalance() {
                         warn!(
                             connector = ctx.identity.connector,
@@ -156,9 +171,9 @@ impl Sink {
     async fn commits_answered(&mut self, ctx: &mut Context) -> Result<(), Failure> {
         let until = Instant::now() + self.parts.commit_timeout;
         while self.commits_under_way > 0 {
-            self.serve()?;
+            self.consumer().serve();
             self.commit_results(ctx);
-            if self.commits_under_way == 0 {
+            if self.commits_under_way == 0 || self.consumer().is_dead() {
                 break;
             }
             tokio::select! {

@@ -41,7 +41,7 @@ impl Members {
             tasks_max: self.tasks_max,
             topics: &topics,
             pattern: match subscription {
-                Subscription::Pattern(pattern) => Some(pattern),
+                Subscription::Pattern(pattern) => Some(pattern.as_str()),
                 Subscription::Topics(_) => None,
             },
             worker,

@@ -31,7 +31,7 @@ use super::status::State;
 use super::watermark::Watermark;
 use crate::config::Sandbox;
 use crate::convert::Converters;
-use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Message, Subscription};
+use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
 use crate::plugin::{self, CallError, SinkInstance, SinkRequests};
 
 /// Records of one put at most.
@@ -46,13 +46,6 @@ const IDLE_PUT: Duration = Duration::from_millis(500);
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// What `put` may answer at most.
 const OUTCOME: Limits = Limits { bytes: 16 << 20, records: 10 * MAX_RECORDS as u32 };
-
-/// Whether partitions were lost: somebody else may own them already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lost {
-    Nothing,
-    Some,
-}
 
 /// What a sink is made of, but for its context.
 pub(crate) struct SinkParts {
@@ -77,8 +70,12 @@ pub(crate) struct Sink {
     membership: Membership,
     partitions: Partitions,
     incoming: Incoming,
+    /// Bytes the consumer was made to fetch ahead.
+    prefetched: usize,
     /// Commits that were sent and not yet answered.
     commits_under_way: usize,
+    /// A commit met a rebalance: once that has settled it can hold.
+    commit_again: bool,
     last_put: Instant,
     next_commit: Instant,
     commit_requested: bool,
@@ -87,8 +84,6 @@ pub(crate) struct Sink {
     /// What the client said and has not been acted on.
     event: Option<Event>,
     watermark: Watermark,
-    /// All partitions are paused: what still comes out of the queue is dropped and read again later.
-    still: bool,
     /// When the client was fenced last.
     fenced: Option<Instant>,
 }
@@ -104,14 +99,20 @@ impl Sink {
             consumer: None,
             membership: Membership::default(),
             partitions: Partitions::default(),
+            prefetched: 0,
             commits_under_way: 0,
+            commit_again: false,
             last_put: now,
             commit_requested: false,
             wake: None,
             event: None,
-            still: false,
             fenced: None,
         }
+    }
+
+    /// Whether there are so many more sinks now that the consumer's part of the budget has shrunk by half.
+    fn outgrown(&self) -> bool {
+        self.consumer.is_some() && self.parts.prefetch.bytes() <= self.prefetched / 2
     }
 
     fn has_event(&mut self) -> bool {
@@ -123,55 +124,37 @@ impl Sink {
     }
 
     /// Takes what the queue has, up to a batch: so many records at a time, until there are bytes enough.
-    fn fill(&mut self) -> Result<usize, Failure> {
+    fn fill(&mut self) -> usize {
         let (incoming, consumer) = (&mut self.incoming, self.consumer.as_mut().expect("as above"));
         loop {
             let room = (MAX_RECORDS - incoming.len()).min(STEP);
-            let taken = consumer.poll(room, |message| incoming.push(message)).map_err(consumer_failed)?;
+            let taken = consumer.poll(room, |message| incoming.push(message));
             if taken < room || incoming.len() == MAX_RECORDS || incoming.bytes() >= MAX_BYTES {
-                return Ok(incoming.len());
+                return incoming.len();
             }
         }
     }
 
-    /// Pauses every partition: records that are on their way already are dropped by `serve`.
+    /// Pauses every partition: what was fetched of them is dropped, to be fetched again.
     fn hold_still(&mut self) -> Result<(), Failure> {
-        self.still = true;
         let all: Vec<_> = self.partitions.all().cloned().map(Into::into).collect();
         self.consumer().pause(&all).map_err(consumer_failed)
     }
 
-    /// Lets the client go about its business while no records are wanted.
-    fn serve(&mut self) -> Result<(), Failure> {
-        let (partitions, consumer) = (&mut self.partitions, self.consumer.as_mut().expect("as above"));
-        if !self.still {
-            consumer.keep_alive();
-            return Ok(());
-        }
-        let drop = |message: &Message<'_>| {
-            let tp = Tp { topic: message.topic().to_owned(), partition: message.partition() };
-            partitions.taken(&tp, message.offset(), message.offset() + 1);
-        };
-        consumer.poll(STEP, drop).map(|_| ()).map_err(consumer_failed)
-    }
-
-    /// One turn of the loop: records if there are any, else a wait.
+    /// One turn of the loop: events first, then records if there are any, else a wait.
     async fn turn(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
-        let taken = self.fill()?;
-        if self.react(ctx, instance).await? == Lost::Some {
-            // Part of what was taken belongs to somebody else now; the rest is read again.
-            let (ready, _) = self.incoming.take();
-            self.take_note(&ready);
-            return self.untake().await;
-        }
-        if taken > 0 {
+        self.consumer().serve();
+        self.react(ctx, instance).await?;
+        if self.fill() > 0 {
             let (ready, failed) = self.incoming.take();
             self.take_note(&ready);
             if let Some(failure) = failed {
                 return Err(failure);
             }
+            ctx.show_waiting(None);
             self.put(ctx, instance, ready).await?;
         } else if Instant::now() >= self.deadline() {
+            ctx.show_waiting(self.consumer().complaint().map(|error| format!("Kafka: {error}")));
             self.put(ctx, instance, Ready::empty()).await?;
         } else {
             self.wait(ctx).await;
@@ -253,9 +236,9 @@ impl Sink {
             if !matches!(ctx.next(), Next::Run) {
                 return Ok(false);
             }
-            self.consumer().keep_alive();
+            self.consumer().serve();
             if self.has_event() {
-                let _ = self.react(ctx, instance).await?;
+                self.react(ctx, instance).await?;
                 return Ok(false);
             }
             tokio::select! {
@@ -280,7 +263,7 @@ impl Sink {
                 result = &mut call => return result,
                 () = changed(&mut ctx.orders) => ctx.should_stop.store(true, Ordering::Relaxed),
                 () = self.consumer().ready() => {
-                    self.consumer().keep_alive();
+                    self.consumer().serve();
                     if self.has_event() {
                         ctx.should_stop.store(true, Ordering::Relaxed);
                     }
@@ -313,9 +296,9 @@ impl Sink {
         self.hold_still()?;
         ctx.show(State::Paused);
         while matches!(ctx.next(), Next::Pause) {
-            self.serve()?;
+            self.consumer().serve();
             if self.has_event() {
-                let _ = self.react(ctx, instance).await?;
+                self.react(ctx, instance).await?;
                 self.hold_still()?;
             }
             tokio::select! {
@@ -324,10 +307,8 @@ impl Sink {
                 () = tokio::time::sleep(IDLE_PUT) => {}
             }
         }
-        self.still = false;
         let flowing: Vec<_> = self.partitions.flowing().cloned().map(Into::into).collect();
         self.consumer().resume(&flowing).map_err(consumer_failed)?;
-        self.untake().await?;
         ctx.show_running();
         Ok(())
     }

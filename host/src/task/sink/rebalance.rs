@@ -1,7 +1,7 @@
 //! Partitions that come and go, in Kafka Connect's order.
 
 use super::partitions::{At, Tp};
-use super::{Lost, Sink, consumer_failed, seeks};
+use super::{Sink, consumer_failed, seeks};
 use crate::kafka::Event;
 use crate::plugin::{Reason, SinkInstance};
 use crate::task::context::Context;
@@ -13,9 +13,8 @@ impl Sink {
         &mut self,
         ctx: &mut Context,
         instance: &mut SinkInstance,
-    ) -> Result<Lost, Failure> {
+    ) -> Result<(), Failure> {
         self.commit_results(ctx);
-        let mut lost = Lost::Nothing;
         while self.next_event() {
             match self.event.take().expect("there is one") {
                 Event::Assign(list) => {
@@ -30,15 +29,12 @@ impl Sink {
                 Event::Revoke { partitions, lost: away } => {
                     let tps: Vec<Tp> = partitions.into_iter().map(Tp::from).collect();
                     let away = away || self.consumer().assignment_lost();
-                    if away {
-                        lost = Lost::Some;
-                    }
                     self.revoked(ctx, instance, &tps, away).await?;
                 }
                 event => return Err(self.ended_by(event)),
             }
         }
-        Ok(lost)
+        Ok(())
     }
 
     /// Whether there is an event to act on; it then stands in `self.event`.

@@ -34,10 +34,12 @@ use crate::plugin::{CallError, OffsetLookup, Plugin, SourceInstance};
 const MAX_RECORDS: u32 = 10_000;
 const MAX_BYTES: u32 = 1 << 20;
 const MAX_WAIT: Duration = Duration::from_millis(500);
-/// What it may return at most: a batch of one large record must pass.
+/// What it may return at most, beside a record as large as Kafka takes.
 const LIMITS: Limits = Limits { bytes: 2 * MAX_BYTES as usize, records: 2 * MAX_RECORDS };
 /// An empty poll that came back sooner than this did not wait; the next one has to.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
+/// While Kafka takes nothing, what it says is looked at this often.
+const COMPLAINT: Duration = Duration::from_millis(500);
 /// Where a retriable error names no time.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -59,6 +61,7 @@ pub(crate) struct Source {
     progress: Option<Progress>,
     outgoings: Outgoings,
     watermark: Watermark,
+    limits: Limits,
     /// Topics that were found to be granted.
     granted: HashSet<String>,
 }
@@ -66,7 +69,10 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(parts: SourceParts) -> Self {
         let watermark = Watermark::new(parts.sandbox.memory_max);
-        Self { parts, progress: None, outgoings: Outgoings::default(), watermark, granted: HashSet::new() }
+        let largest = parts.settings.get("message.max.bytes").and_then(|bytes| bytes.parse().ok());
+        let limits = Limits { bytes: LIMITS.bytes + largest.unwrap_or(0), ..LIMITS };
+        let (outgoings, granted) = (Outgoings::default(), HashSet::new());
+        Self { parts, progress: None, outgoings, watermark, limits, granted }
     }
 
     async fn progress(&mut self, ctx: &Context) -> Result<&mut Progress, Failure> {
@@ -90,7 +96,8 @@ impl Source {
 
     /// Sends a batch, waiting for room where there is none.
     async fn send(&mut self, ctx: &mut Context, bytes: &[u8]) -> Result<(), Failure> {
-        let batch = Batch::parse(bytes, &LIMITS).map_err(|source| Failure::Batch { call: "poll", source })?;
+        let batch =
+            Batch::parse(bytes, &self.limits).map_err(|source| Failure::Batch { call: "poll", source })?;
         self.check_topics(ctx, &batch)?;
         let progress = self.progress.as_mut().expect("a source that pumps has a lane");
         submit(progress, &batch)?;
@@ -109,7 +116,7 @@ impl Source {
             }
             progress.catch_up()?;
             if sent < batch.len() {
-                wait_for_room(progress).await?;
+                wait_for_room(ctx, progress).await?;
             }
         }
         Ok(())
@@ -157,7 +164,7 @@ impl Source {
             ctx.budget.progress();
         }
         let begun = Instant::now();
-        let poll = instance.poll(MAX_RECORDS, MAX_BYTES, MAX_WAIT);
+        let poll = instance.poll(MAX_RECORDS, MAX_BYTES, MAX_WAIT, self.limits.bytes);
         let polled = beside(ctx, progress, poll).await?;
         let bytes = match polled {
             Ok(bytes) => bytes,
@@ -286,6 +293,7 @@ async fn beside<T>(
 /// Holds still for a while, or until an order comes.
 async fn rest(ctx: &mut Context, progress: &mut Progress, wait: Duration) -> Result<(), Failure> {
     let until = tokio::time::Instant::now() + wait;
+    show_complaint(ctx, progress);
     loop {
         tokio::select! {
             () = ctx.changed() => return Ok(()),
@@ -295,11 +303,25 @@ async fn rest(ctx: &mut Context, progress: &mut Progress, wait: Duration) -> Res
     }
 }
 
-async fn wait_for_room(progress: &mut Progress) -> Result<(), Failure> {
+async fn wait_for_room(ctx: &Context, progress: &mut Progress) -> Result<(), Failure> {
     while !progress.lane.has_room() {
-        progress.step().await?;
+        show_complaint(ctx, progress);
+        tokio::select! {
+            stepped = progress.step() => stepped?,
+            () = tokio::time::sleep(COMPLAINT) => {}
+        }
     }
+    ctx.show_waiting(None);
     Ok(())
+}
+
+/// Says what keeps records from arriving.
+fn show_complaint(ctx: &Context, progress: &Progress) {
+    let records = progress.lane.in_flight().records;
+    let complaint = progress.lane.complaint().filter(|_| records > 0);
+    ctx.show_waiting(
+        complaint.map(|error| format!("{records} records in flight to be acknowledged: {error}")),
+    );
 }
 
 /// Drains, and says what for while it takes.

@@ -35,7 +35,7 @@ impl Task {
     fn forbidden(&mut self, what: &str, max_records: u32, max_bytes: u32) -> Result<Option<Vec<u8>>, Error> {
         let refused = |e: transom_batch::WriteError| error(2, e.to_string());
         let topic = self.faults.text("topic").unwrap_or("faulty");
-        let large = vec![b'x'; if what == "oversize" { max_bytes as usize * 2 + 1 } else { 1 }];
+        let large = vec![b'x'; if what == "oversize" { max_bytes as usize * 4 } else { 1 }];
         let (topic, partition, records) = match what {
             "oversize" => (topic, None, 1),
             "too-many-records" => (topic, None, max_records * 2 + 1),

@@ -1,50 +1,46 @@
-//! One task's consumer.
+//! One task's consumer: a member of a group, with two queues.
 //!
-//! Records come in batches, taken without waiting after the queue said that it is no longer empty; the same call
-//! serves the rebalances, which become [`Event`]s. The task answers an event with [`Consumer::assign`] or
-//! [`Consumer::unassign`]; librdkafka waits for that as long as the session lives. A rebalance stands in the queue
-//! behind the records that were fetched before it, so a slow sink meets it after those.
+//! ```text
+//! brokers ─▶ events   rebalances, errors ─▶ serve ─▶ take_event ─▶ assign, unassign
+//!         ├▶ records  what is fetched    ─▶ poll
+//!         └▶ commits  results            ─▶ take_commit_result
+//! ```
+//!
+//! librdkafka puts records and rebalances into one queue. Here each partition's records are led to a queue of
+//! their own before it is first fetched, so that no rebalance stands behind records, and none has to be taken
+//! while a `put` runs or a retry waits. From the moment a rebalance begins until it is answered, librdkafka gives
+//! out no record: it stops the partitions and drops what was fetched, to be fetched again.
+//!
+//! Nothing here waits for the group. A rebalance becomes an [`Event`]; the task answers it with
+//! [`Consumer::assign`] or [`Consumer::unassign`], for which librdkafka waits as long as the session lives.
+//! **Every** one has to be answered, one of no partitions too. A commit that waited would stall the whole
+//! group: it waits for a rebalance that waits for this member.
+//!
+//! Queues wake whoever waits in [`Consumer::ready`] when they were empty and no longer are. So whoever waits
+//! has emptied them first; [`CAP`] bounds what a mistake in that would cost.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod events;
+mod subscription;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(crate) use self::events::Event;
+use self::events::Notes;
+use self::subscription::prefetching;
+pub(crate) use self::subscription::{Membership, Subscription};
 use super::blocking::on_thread;
-use super::native::{Client, Hooks, Kind, Message, Messages, Partitions, Queue, RawRebalance};
+use super::native::{Client, Kind, Message, Messages, Partitions, Queue};
 use super::{ClientSettings, KafkaError, TopicPartition};
 
 /// How long questions to the group's coordinator may take.
 const ANSWER_MS: i32 = 30_000;
-
-/// What a sink reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Subscription {
-    Topics(Vec<String>),
-    /// A regular expression that the whole name has to match.
-    Pattern(String),
-}
-
-/// A place in a consumer group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Membership {
-    pub(crate) group: String,
-    /// Static membership; `None`: dynamic.
-    pub(crate) instance_id: Option<String>,
-}
-
-/// What a consumer has to say besides records.
-#[derive(Debug, Clone)]
-pub(crate) enum Event {
-    /// These come; `assign` answers.
-    Assign(Vec<TopicPartition>),
-    /// These go; `unassign` answers. Lost: somebody else may own them already.
-    Revoke { partitions: Vec<TopicPartition>, lost: bool },
-    /// Another member took this one's place: the client is dead.
-    Fenced,
-    /// The client is dead.
-    Error(KafkaError),
-}
+/// How long [`Consumer::ready`] waits at most.
+const CAP: Duration = Duration::from_millis(500);
+/// Errors taken from a queue at once, where only errors are.
+const ERRORS: usize = 16;
 
 /// The end of a commit: each partition, its offset, and why it did not hold.
 pub(crate) type CommitResult = Vec<(TopicPartition, i64, Option<KafkaError>)>;
@@ -52,17 +48,16 @@ pub(crate) type CommitResult = Vec<(TopicPartition, i64, Option<KafkaError>)>;
 /// A partition and an offset.
 pub(crate) type Place = (TopicPartition, i64);
 
-type Events = Arc<Mutex<VecDeque<Event>>>;
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     // Queues before the client: they go first.
-    queue: Queue,
+    events: Queue,
+    records: Queue,
     commits: Queue,
     client: Arc<Client>,
     wake: Arc<Notify>,
-    events: Events,
+    notes: Notes,
     messages: Messages,
 }
 
@@ -73,73 +68,96 @@ impl std::fmt::Debug for Messages {
 }
 
 impl Consumer {
-    /// Joins a group. Nothing is assigned before the task says so.
+    /// Joins a group. Nothing is assigned before the task says so. `prefetch`: how many bytes it may fetch ahead.
     ///
     /// # Errors
-    /// librdkafka refuses the settings or the pattern.
+    /// librdkafka refuses the settings.
     pub(crate) fn subscribe(
         settings: &ClientSettings,
         subscription: &Subscription,
         membership: &Membership,
         prefetch: usize,
     ) -> Result<Self, KafkaError> {
-        let mut settings = settings
-            .with("group.id", membership.group.as_str())
-            .with("queued.max.messages.kbytes", (prefetch / 1024).max(1).to_string());
+        let mut settings =
+            prefetching(settings.clone(), prefetch).with("group.id", membership.group.as_str());
         if let Some(id) = &membership.instance_id {
             settings = settings.with("group.instance.id", id.as_str());
         }
-        let (events, wake) = (Events::default(), Arc::new(Notify::new()));
-        let client = Arc::new(Client::new(Kind::Consumer, &settings, hooks(&events, &wake))?);
-        let mut queue = Queue::consumer(&client);
-        queue.wake(Arc::clone(&wake));
-        let mut commits = Queue::new(&client);
-        commits.wake(Arc::clone(&wake));
-        client.subscribe(&match subscription {
-            Subscription::Topics(topics) => topics.clone(),
-            // librdkafka takes what starts with ^ for a pattern, and matches it anywhere without the $.
-            Subscription::Pattern(pattern) => vec![format!("^({pattern})$")],
-        })?;
-        Ok(Self { queue, commits, client, wake, events, messages: Messages::new() })
+        let (notes, wake) = (Notes::default(), Arc::new(Notify::new()));
+        let client = Arc::new(Client::new(Kind::Consumer, &settings, notes.hooks(&wake))?);
+        let [events, records, commits] = [Queue::consumer(&client), Queue::new(&client), Queue::new(&client)]
+            .map(|mut queue| {
+                queue.wake(Arc::clone(&wake));
+                queue
+            });
+        client.subscribe(&subscription.native())?;
+        Ok(Self { events, records, commits, client, wake, notes, messages: Messages::new() })
     }
 
-    /// Waits until there may be something. May be dropped at any time.
+    /// Waits until there may be something, half a second at most. May be dropped at any time.
     pub(crate) async fn ready(&self) {
-        self.wake.notified().await;
+        let _ = tokio::time::timeout(CAP, self.wake.notified()).await;
     }
 
-    /// Takes at most `max` records without waiting. Returns how many there were.
-    ///
-    /// # Errors
-    /// The client is dead; what is only a nuisance is logged.
-    pub(crate) fn poll(
-        &mut self,
-        max: usize,
-        mut record: impl FnMut(&Message<'_>),
-    ) -> Result<usize, KafkaError> {
-        let (client, mut records, mut dead) = (&self.client, 0, None);
-        let _ = self.messages.take(&self.queue, max, |message| match message {
+    /// Lets the client say what it has to say besides records, and tells the group that the task is alive. To be
+    /// called whenever [`Consumer::ready`] returns, whether records are wanted or not.
+    pub(crate) fn serve(&mut self) {
+        loop {
+            let (notes, client) = (&self.notes, &self.client);
+            let count = self.messages.take(&self.events, ERRORS, |message| match message {
+                // The end of the client comes as an error without its cause.
+                Err(error) => notes.failed(client.fatal().unwrap_or(error)),
+                // It is taken and nobody has it: only reading again from what is committed mends that.
+                Ok(stray) => notes.failed(
+                    KafkaError::local(format!(
+                        "record {}-{} at offset {} came by the queue of events",
+                        stray.topic(),
+                        stray.partition(),
+                        stray.offset()
+                    ))
+                    .into_fatal(),
+                ),
+            });
+            if count < ERRORS {
+                return;
+            }
+        }
+    }
+
+    /// Takes at most `max` records without waiting. Returns how many there were; fewer than `max`: there are no
+    /// more.
+    pub(crate) fn poll(&mut self, max: usize, mut record: impl FnMut(&Message<'_>)) -> usize {
+        let (mut records, notes) = (0, &self.notes);
+        let taken = self.messages.take(&self.records, max, |message| match message {
             Ok(message) => {
                 records += 1;
                 record(&message);
             }
-            Err(error) if error.fatal || client.fatal().is_some() => dead = Some(error),
-            Err(error) => tracing::debug!(client = client.name(), "{error}"),
+            Err(error) => notes.failed(error),
         });
-        dead.map_or(Ok(records), Err)
+        if records > 0 {
+            self.notes.complaints().clear();
+        }
+        // Errors are no records, but there may be some behind them.
+        if taken == max { records.max(1) } else { records }
     }
 
-    /// Tells librdkafka that the task is alive, while it wants no records.
-    pub(crate) fn keep_alive(&mut self) {
-        let _ = self.messages.take(&self.queue, 0, |_| {});
+    /// What keeps records from coming, as far as the client knows: it goes on trying.
+    pub(crate) fn complaint(&self) -> Option<KafkaError> {
+        self.notes.complaints().newest()
+    }
+
+    /// Whether the client is of no more use; an event says why.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.notes.is_dead()
     }
 
     pub(crate) fn has_event(&self) -> bool {
-        !lock(&self.events).is_empty()
+        self.notes.has_event()
     }
 
     pub(crate) fn take_event(&self) -> Option<Event> {
-        lock(&self.events).pop_front()
+        self.notes.take_event()
     }
 
     /// Answers an assignment; each partition starts at its offset, or where `auto.offset.reset` says.
@@ -147,6 +165,9 @@ impl Consumer {
     /// # Errors
     /// The client is dead.
     pub(crate) fn assign(&self, list: &[(TopicPartition, Option<i64>)]) -> Result<(), KafkaError> {
+        for (partition, _) in list {
+            self.records.collect(partition)?;
+        }
         self.client.assign(&Partitions::new(list.iter().map(|(partition, offset)| (partition, *offset))))
     }
 
@@ -233,10 +254,10 @@ impl Consumer {
 
     /// Ends the membership; a static member keeps its place until its session times out.
     pub(crate) async fn close(self) {
-        let Self { queue, commits, client, .. } = self;
+        let Self { events, records, commits, client, .. } = self;
         let closed = on_thread("close", move || {
             let closed = client.close_consumer();
-            drop((queue, commits));
+            drop((events, records, commits));
             // The last owner: destroying blocks.
             drop(client);
             closed
@@ -247,34 +268,6 @@ impl Consumer {
     }
 }
 
-/// What the client calls back: it only takes notes.
-fn hooks(events: &Events, wake: &Arc<Notify>) -> Hooks {
-    let (rebalances, errors) =
-        ((Arc::clone(events), Arc::clone(wake)), (Arc::clone(events), Arc::clone(wake)));
-    Hooks {
-        rebalance: Some(Box::new(move |rebalance: RawRebalance| {
-            let RawRebalance { assigned, partitions, lost } = rebalance;
-            let event = if assigned { Event::Assign(partitions) } else { Event::Revoke { partitions, lost } };
-            lock(&rebalances.0).push_back(event);
-            rebalances.1.notify_one();
-        })),
-        error: Some(Box::new(move |error: KafkaError| {
-            if !error.fatal {
-                return tracing::debug!("a consumer met an error: {error}");
-            }
-            let event = if error.is_fenced() { Event::Fenced } else { Event::Error(error) };
-            lock(&errors.0).push_back(event);
-            errors.1.notify_one();
-        })),
-        ..Hooks::default()
-    }
-}
-
 fn plain(list: &[TopicPartition]) -> Partitions {
     Partitions::new(list.iter().map(|partition| (partition, None)))
-}
-
-fn lock(events: &Mutex<VecDeque<Event>>) -> MutexGuard<'_, VecDeque<Event>> {
-    // A list of notes: a panic elsewhere leaves it whole.
-    events.lock().unwrap_or_else(PoisonError::into_inner)
 }
