@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use transom_tests::guests::{BLACKHOLE_SINK, DATAGEN_SOURCE, FILE_SINK, FILE_SOURCE};
+use transom_tests::process::Usage;
 use transom_tests::{Worker, kafka, unique, until};
 
 const RECORDS: u64 = 3_000_000;
@@ -19,13 +20,20 @@ fn await_counter(worker: &Worker, name: &str, connector: &str, wanted: u64) {
     });
 }
 
-fn report(what: &str, records: u64, took: Duration, cpu_ms: u64, memory: u64) {
+fn report(what: &str, took: Duration, before: Usage, after: Usage) {
     eprintln!(
         "{what}: {:.0} records/s, {:.2} us CPU a record, {} MiB resident",
-        records as f64 / took.as_secs_f64(),
-        cpu_ms as f64 * 1000.0 / records as f64,
-        memory >> 20
+        RECORDS as f64 / took.as_secs_f64(),
+        (after.cpu_ms - before.cpu_ms) as f64 * 1000.0 / RECORDS as f64,
+        after.memory >> 20
     );
+}
+
+/// The same by librdkafka alone, in this process.
+fn alone(what: &str, run: impl FnOnce()) {
+    let (before, begun) = (Usage::own().unwrap(), Instant::now());
+    run();
+    report(what, begun.elapsed(), before, Usage::own().unwrap());
 }
 
 #[test]
@@ -55,10 +63,13 @@ fn records_a_second_of_a_source_and_a_sink() {
         worker.rest().put(&format!("/connectors/{name}/config"), Some(&config.into())).expect(201);
         await_counter(&worker, counter, name, RECORDS);
         let took = begun.elapsed();
-        let after = worker.process().usage().unwrap();
-        report(name, RECORDS, took, after.cpu_ms - before.cpu_ms, after.memory);
+        report(name, took, before, worker.process().usage().unwrap());
     }
     assert_eq!(kafka.end_offsets(&topic).iter().sum::<i64>(), RECORDS as i64);
+    let topic = unique("alone");
+    kafka.create_topic(&topic, 1, &[]);
+    alone("librdkafka alone, producing", || kafka.produce_alone(&topic, RECORDS, &[b'x'; 100]));
+    alone("librdkafka alone, consuming", || kafka.consume_alone(&topic, RECORDS));
 }
 
 #[test]

@@ -148,6 +148,14 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// This process's.
+    ///
+    /// # Errors
+    /// There is no `/proc`.
+    pub fn own() -> io::Result<Self> {
+        Self::of(std::process::id())
+    }
+
     fn of(id: u32) -> io::Result<Self> {
         let broken = || io::Error::other("unknown form of a file in /proc");
         let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;

@@ -4,6 +4,7 @@
 //! the first rebalance of a group, small internal topics, and short group sessions are allowed, so that
 //! tests need not wait for time to pass.
 
+mod alone;
 mod client;
 mod topics;
 

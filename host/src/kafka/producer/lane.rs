@@ -15,6 +15,8 @@ const LEAST: u64 = 1 << 20;
 /// What the protocol adds to a record that is alone in its batch, as Java's producer reckons: the batch's header,
 /// and the record's length, attributes and deltas at their longest.
 const ALONE: usize = 61 + 21;
+/// More than the protocol adds to any record without headers.
+const NEAR: usize = ALONE + 16;
 
 impl Lane {
     /// Sends records in their order, as many as the budget has room for; at least one if anything fits.
@@ -29,7 +31,10 @@ impl Lane {
         let mut sent = 0;
         let mut slots: Vec<Slot<'a>> = Vec::with_capacity(STEP);
         let largest = self.producer.lanes.largest;
-        let fits = |record: &Outgoing<'_>| size(record) <= largest;
+        let fits = |record: &Outgoing<'_>| {
+            // Small is what most are: the exact size is reckoned only of what comes near.
+            is_plain(record) && payload(record.key, record.value) + NEAR <= largest || size(record) <= largest
+        };
         while self.has_room() {
             let Some(record) = records.next() else { break };
             if !fits(&record) {
@@ -196,8 +201,12 @@ fn is_plain(record: &Outgoing<'_>) -> bool {
     record.timestamp.is_none() && record.headers.len() == 0
 }
 
+fn payload(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+    key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)
+}
+
 fn weight(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
-    (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64 + OVERHEAD
+    payload(key, value) as u64 + OVERHEAD
 }
 
 /// The bytes of a request with this record alone, as Java's producer reckons.
