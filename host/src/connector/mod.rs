@@ -5,6 +5,7 @@
 //! thrown away), starts tasks, passes orders to them and replaces their plugin one task after the other. What
 //! it shows ([`Shown`]) is read without asking it, so that a connector that is busy still answers.
 
+mod former;
 pub(crate) mod lifecycle;
 mod parts;
 mod plan;
@@ -21,9 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use self::lifecycle::Target;
 pub(crate) use self::shown::{Shown, TaskView};
 use crate::config::{ConnectorConfig, WorkerConfig};
-use crate::kafka::{ClientSettings, Producers};
+use crate::kafka::{Admin, Producers};
 use crate::offsets::OffsetStore;
 use crate::plugin::{Plugin, Registry};
+use crate::task::sink::Roster;
 
 pub(crate) use self::plan::validate;
 
@@ -37,9 +39,10 @@ pub(crate) struct Services {
     /// The runtime that guests run on.
     pub(crate) guests: tokio::runtime::Handle,
     pub(crate) prefetch: crate::kafka::PrefetchBudget,
-    pub(crate) admin: ClientSettings,
+    pub(crate) admin: Admin,
     /// Tells this worker's static members from those of another with the same connectors.
     pub(crate) identity: String,
+    pub(crate) roster: Roster,
 }
 
 /// Which parts of a connector to restart.

@@ -20,7 +20,11 @@ impl Services {
         self.client(config, client).map(drop)
     }
 
-    fn client(&self, config: &ConnectorConfig, kind: ClientKind) -> Result<ClientSettings, Problems> {
+    pub(super) fn client(
+        &self,
+        config: &ConnectorConfig,
+        kind: ClientKind,
+    ) -> Result<ClientSettings, Problems> {
         let worker = &self.config;
         let (prefixed, overrides) = match kind {
             ClientKind::Producer => (&worker.producer, &config.producer_overrides),
@@ -62,6 +66,7 @@ impl Services {
             task,
             tasks_max: config.tasks_max,
             worker: self.config.static_membership.then(|| self.identity.clone()),
+            seat: self.roster.seat(),
         };
         Ok(SinkParts {
             settings: self.client(config, ClientKind::Consumer).map_err(Failure::Clients)?,

@@ -19,6 +19,13 @@ pub(crate) struct TaskView {
     pub(crate) config: BTreeMap<String, String>,
 }
 
+impl TaskView {
+    /// Whether it could move records and has no partition to take them from (sink).
+    fn is_idle(&self) -> bool {
+        self.status.borrow().state == State::Running && self.metrics.partitions.get() == 0
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     config: BTreeMap<String, String>,
@@ -27,6 +34,8 @@ struct Inner {
     kind: Option<Kind>,
     code: Option<CodeVersion>,
     plugin_problem: Option<String>,
+    /// What it waits for that stands in the way of its group.
+    group: Option<String>,
     tasks: Vec<TaskView>,
 }
 
@@ -48,6 +57,7 @@ impl Shown {
                 kind: Some(config.kind),
                 code: None,
                 plugin_problem: None,
+                group: None,
                 tasks: Vec::new(),
             }),
         }
@@ -72,6 +82,13 @@ impl Shown {
 
     pub(crate) fn status(&self) -> ConnectorStatus {
         let inner = self.lock();
+        let of_task = |task: &TaskView| {
+            let idle = task.is_idle();
+            let mut status = task.status.borrow().clone();
+            // What the task itself says comes first.
+            status.waiting_for = status.waiting_for.or_else(|| inner.group.clone().filter(|_| idle));
+            status
+        };
         ConnectorStatus {
             name: self.name.clone(),
             state: inner.state,
@@ -79,8 +96,21 @@ impl Shown {
             kind: inner.kind,
             code: inner.code.clone(),
             plugin_problem: inner.plugin_problem.clone(),
-            tasks: inner.tasks.iter().map(|task| task.status.borrow().clone()).collect(),
+            waiting_for: inner.group.clone().filter(|_| inner.state == State::Stopped),
+            tasks: inner.tasks.iter().map(of_task).collect(),
         }
+    }
+
+    pub(super) fn has_idle_task(&self) -> bool {
+        self.lock().tasks.iter().any(TaskView::is_idle)
+    }
+
+    /// Says what stands in the way of the group. True: that is news.
+    pub(super) fn set_group(&self, what: Option<String>) -> bool {
+        let mut inner = self.lock();
+        let changed = inner.group != what;
+        inner.group = what;
+        changed
     }
 
     pub(super) fn set_config(&self, config: BTreeMap<String, String>) {

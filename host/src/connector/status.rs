@@ -14,6 +14,8 @@ pub(crate) struct ConnectorStatus {
     pub(crate) code: Option<CodeVersion>,
     /// Why a newer version of the plugin could not be taken.
     pub(crate) plugin_problem: Option<String>,
+    /// What it waits for, where that is not obvious from the state.
+    pub(crate) waiting_for: Option<String>,
     /// In the order of their numbers.
     pub(crate) tasks: Vec<TaskStatus>,
 }

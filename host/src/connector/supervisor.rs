@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
+use super::former::Watch;
 use super::lifecycle::{Step, Target, reached, step};
 use super::status::State;
 use super::tasks::{Task, Tasks};
@@ -27,6 +28,8 @@ pub(super) struct Supervisor {
     /// The code of the tasks; `None` until the class was found.
     plugin: Option<Arc<Plugin>>,
     tasks: Tasks,
+    /// Over its consumer group.
+    watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
 }
@@ -45,6 +48,7 @@ impl Supervisor {
             shown,
             plugin: None,
             tasks: Tasks::default(),
+            watch: None,
             swapping: VecDeque::new(),
         }
     }
@@ -109,14 +113,20 @@ impl Supervisor {
 
     /// Does what the target asks for.
     async fn reach(&mut self) {
-        match step(self.target, !self.tasks.is_empty()) {
-            Step::Start => return self.start().await,
+        let step = step(self.target, !self.tasks.is_empty());
+        match step {
+            Step::Start => self.start().await,
             Step::Stop => self.stop_tasks(self.services.config.shutdown_timeout).await,
             Step::Pause => self.order(Duty::Pause),
             Step::Resume => self.order(Duty::Run),
             Step::Nothing => {}
         }
-        self.shown.set_state(reached(self.target), None);
+        // The old one first: what it found is no news of the new one's group.
+        self.watch = None;
+        self.watch = Watch::start(&self.services, &self.config, self.target, &self.shown);
+        if step != Step::Start {
+            self.shown.set_state(reached(self.target), None);
+        }
     }
 
     /// Plans and starts the tasks.
@@ -190,7 +200,7 @@ impl Supervisor {
         let Some(old) = &self.plugin else {
             // It may be what the connector was missing.
             return if self.target == Target::Running {
-                self.start().await
+                self.reach().await
             };
         };
         if old.sha256() == plugin.sha256() {

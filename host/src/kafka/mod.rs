@@ -5,7 +5,7 @@
 //! native/    the only unsafe code: safe types over the C interface, no policy
 //! producer   Producers ─▶ Producer (shared by tasks with equal settings) ─▶ Lane (one task's share)
 //! consumer   Consumer (one task's): records in batches, rebalances as events, commits answered later
-//! admin      questions about topics and the cluster
+//! admin      Admin (the worker's): questions about topics, groups and the cluster
 //! complaint  what a client says while it goes on trying
 //! embedded   a broker in this process, for the demo
 //! ```
@@ -14,7 +14,7 @@
 //! a batch of messages. Here rebalances are a callback that copies what it is told and returns; the task
 //! answers when its guest has. Calls that block run on threads of their own, never on a runtime.
 
-pub(crate) mod admin;
+mod admin;
 mod blocking;
 mod complaint;
 mod consumer;
@@ -26,6 +26,9 @@ mod prefetch;
 mod producer;
 mod settings;
 
+#[cfg(test)]
+pub(crate) use admin::Member;
+pub(crate) use admin::{Admin, Group};
 pub(crate) use consumer::{Consumer, Event, Membership, Subscription};
 pub(crate) use error::KafkaError;
 pub(crate) use native::{Message, TimestampKind};

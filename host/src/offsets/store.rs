@@ -2,18 +2,21 @@
 //!
 //! One thread writes. It takes all saves that wait, puts them into one file, and answers them all when the
 //! file is on disk, so that a hundred tasks cost no more writes than one. What readers see is what is durable,
-//! never what is about to be. A save that failed leaves everything as it was.
+//! never what is about to be. A save that failed leaves everything as it was. The last store ends the thread, and
+//! only then gives up the right to the file.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::{io, thread};
+use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::file;
+use super::lock::Lock;
 
 /// Saves that may wait for the writer.
 const QUEUE: usize = 1024;
@@ -35,6 +38,17 @@ pub(crate) enum StoreError {
     Write { path: PathBuf, source: Arc<io::Error> },
     #[error("{what} is not a JSON object: {text}")]
     Json { what: &'static str, text: String },
+    #[error(
+        "offset.storage.file.filename={} is used by another worker (process {holder}), and two would undo each other's \
+         saves: give this one a file of its own, or end the other", path.display()
+    )]
+    Held {
+        path: PathBuf,
+        /// Its process id, if it has written it yet.
+        holder: String,
+    },
+    #[error("cannot lock {}", path.display())]
+    Lock { path: PathBuf, source: Arc<io::Error> },
     #[error("the writer of {} has ended", path.display())]
     Ended { path: PathBuf },
 }
@@ -50,7 +64,27 @@ struct Save {
 pub(crate) struct OffsetStore {
     path: Arc<PathBuf>,
     durable: Arc<RwLock<Offsets>>,
-    writer: mpsc::Sender<Save>,
+    writer: Arc<Writer>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+struct Writer {
+    /// `None` only while it is dropped.
+    saves: Option<mpsc::Sender<Save>>,
+    thread: Option<JoinHandle<()>>,
+    /// Given back when nothing is written any more.
+    _lock: Lock,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.saves.take());
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has ended, too.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// The offsets of one connector.
@@ -64,17 +98,20 @@ impl OffsetStore {
     /// Reads what is there, and starts the writer. A file that is missing has no offsets.
     ///
     /// # Errors
-    /// The file cannot be read, or is something else: it is never overwritten then.
+    /// Another worker uses the file; or it cannot be read, or is something else: it is never overwritten then.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        // Before it is read: what another worker would write after that would be lost.
+        let lock = Lock::take(path)?;
         let offsets = file::read(path)?;
-        let (writer, saves) = mpsc::channel(QUEUE);
+        let (sender, saves) = mpsc::channel(QUEUE);
         let durable = Arc::new(RwLock::new(offsets));
         let (target, shared) = (path.to_owned(), durable.clone());
-        let _ = thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("offsets".to_owned())
             .spawn(move || write_saves(&target, &shared, saves))
             .map_err(|source| StoreError::Write { path: path.to_owned(), source: Arc::new(source) })?;
-        Ok(Self { path: Arc::new(path.to_owned()), durable, writer })
+        let writer = Writer { saves: Some(sender), thread: Some(thread), _lock: lock };
+        Ok(Self { path: Arc::new(path.to_owned()), durable, writer: Arc::new(writer) })
     }
 
     /// Makes positions durable, all of them or none (invariant 5).
@@ -89,7 +126,8 @@ impl OffsetStore {
         let (done, answer) = oneshot::channel();
         let ended = || StoreError::Ended { path: self.path.as_ref().clone() };
         let save = Save { connector: connector.to_owned(), positions, done };
-        self.writer.send(save).await.map_err(|_| ended())?;
+        let saves = self.writer.saves.as_ref().ok_or_else(ended)?;
+        saves.send(save).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 

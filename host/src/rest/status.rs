@@ -1,7 +1,8 @@
 //! Statuses as JSON: Kafka Connect's members, and ours where they say something.
 //!
-//! Ours are `plugin` (which component file runs), `plugin_problem` (why a newer one could not be
-//! taken), `last_swap` (the last replacement), `waiting_for` and `restarts`. Kafka Connect's `version` is there even when it is null.
+//! Ours are `plugin` (which component file runs), `plugin_problem` (why a newer one could not be taken),
+//! `waiting_for` (what a task that does not move, or a stopped connector, waits for), `last_swap` (the last
+//! replacement) and `restarts`. Kafka Connect's `version` is there even when it is null.
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,7 @@ pub(super) fn of_connector(status: &ConnectorStatus, worker_id: &str) -> Value {
     put_code(&mut connector, status.code.as_ref());
     put(&mut connector, "trace", status.trace.as_deref());
     put(&mut connector, "plugin_problem", status.plugin_problem.as_deref());
+    put(&mut connector, "waiting_for", status.waiting_for.as_deref());
     let tasks: Vec<_> = status.tasks.iter().map(|task| of_task(task, worker_id)).collect();
     json!({ "name": status.name, "connector": connector, "tasks": tasks, "type": connector_type(status.kind) })
 }
@@ -108,6 +110,7 @@ mod tests {
             kind: Some(Kind::Source),
             code: Some(code("1.0.0")),
             plugin_problem: None,
+            waiting_for: None,
             tasks: vec![running_task()],
         };
         let plugin = json!({ "name": "file-source", "version": "1.0.0", "sha256": "sha of 1.0.0" });
@@ -157,6 +160,7 @@ mod tests {
             kind: None,
             code: None,
             plugin_problem: Some("lines.wasm: it is still being written".into()),
+            waiting_for: Some("former members of group g to expire".into()),
             tasks: Vec::new(),
         };
         let shown = of_connector(&status, "w:8083");
@@ -164,5 +168,6 @@ mod tests {
         assert_eq!(shown["connector"]["version"], Value::Null);
         assert_eq!(shown["connector"].get("plugin"), None);
         assert_eq!(shown["connector"]["plugin_problem"], "lines.wasm: it is still being written");
+        assert_eq!(shown["connector"]["waiting_for"], "former members of group g to expire");
     }
 }

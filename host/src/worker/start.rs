@@ -13,12 +13,15 @@ use tracing::{info, warn};
 use super::{Inner, Worker, WorkerError};
 use crate::config::{ConnectorFile, Problems, RawConfig, WorkerConfig};
 use crate::connector::{Command, Services};
-use crate::kafka::{ClientKind, ClientSource, PrefetchBudget, Producers, admin, resolve};
+use crate::kafka::{Admin, ClientKind, ClientSource, KafkaError, PrefetchBudget, Producers, resolve};
 use crate::offsets::{OffsetStore, StoreError};
 use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry};
+use crate::task::sink::Roster;
 
 /// Asking Kafka for its cluster id is tried this often while it does not answer.
 const CLUSTER_ID_RETRY: Duration = Duration::from_secs(5);
+/// How long Kafka may take to answer a question about topics or groups.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Why a worker did not start.
 #[derive(Debug, Error)]
@@ -33,6 +36,8 @@ pub(crate) enum StartError {
     Engine(#[from] EngineError),
     #[error("could not open offset.storage.file.filename")]
     Offsets(#[from] StoreError),
+    #[error("could not make the admin client")]
+    Admin(#[from] KafkaError),
     #[error("could not start the guests' runtime")]
     Runtime(#[source] io::Error),
 }
@@ -52,6 +57,8 @@ impl Worker {
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, program } = start;
+        // First of all: who is refused here is one worker too many, and shall have touched nothing.
+        let offsets = OffsetStore::open(&config.offsets_file)?;
         let engine = Engine::new(EngineSettings {
             cache: config.plugin_cache_dir.clone(),
             cache_max: config.plugin_cache_max_bytes,
@@ -59,7 +66,6 @@ impl Worker {
         })?;
         let registry = Registry::open(engine, config.plugin_path.clone(), config.sandboxes.clone())
             .map_err(StartError::Config)?;
-        let offsets = OffsetStore::open(&config.offsets_file)?;
         let admin = ClientSource {
             common: &config.client,
             prefixed: &config.admin,
@@ -75,7 +81,8 @@ impl Worker {
             config,
             registry,
             offsets,
-            admin,
+            admin: Admin::new(&admin, ANSWER)?,
+            roster: Roster::default(),
         });
         let worker = Self {
             inner: Arc::new(Inner { services, cluster_id: OnceLock::new(), connectors: Mutex::default() }),
@@ -150,7 +157,7 @@ impl Worker {
         let inner = self.inner.clone();
         drop(tokio::spawn(async move {
             loop {
-                match admin::cluster_id(&inner.services.admin).await {
+                match inner.services.admin.cluster_id().await {
                     Ok(id) => {
                         info!("connected to Kafka cluster {id}");
                         let _ = inner.cluster_id.set(id);

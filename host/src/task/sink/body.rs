@@ -46,6 +46,7 @@ impl Sink {
 
     /// Brings a fresh instance to where the last one had committed.
     async fn hand_over(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
+        ctx.metrics.partitions.set(self.partitions.len() as i64);
         if self.partitions.is_empty() {
             return Ok(());
         }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use transom_batch::{Limits, Outcome};
 
 use self::incoming::{Incoming, Ready};
-pub(crate) use self::membership::Members;
+pub(crate) use self::membership::{Members, Roster, group_of};
 use self::partitions::{At, Partitions, Tp};
 use super::context::{Context, Next, changed};
 use super::failure::Failure;
@@ -34,7 +34,7 @@ use crate::convert::Converters;
 use crate::kafka::{ClientSettings, Consumer, Event, KafkaError, Membership, Subscription};
 use crate::plugin::{self, CallError, SinkInstance, SinkRequests};
 
-/// Records of one put at most.
+/// Records of one put at most, or fewer where `max.poll.records` says so.
 const MAX_RECORDS: usize = 5_000;
 /// Bytes of keys and values after which nothing is added to a put.
 const MAX_BYTES: usize = 1 << 20;
@@ -64,6 +64,8 @@ pub(crate) struct SinkParts {
 /// The body of a sink task.
 pub(crate) struct Sink {
     parts: SinkParts,
+    /// Of one put.
+    max_records: usize,
     /// `None` before the first open and after the client failed.
     consumer: Option<Consumer>,
     /// The consumer's.
@@ -95,6 +97,7 @@ impl Sink {
             incoming: Incoming::new(parts.converters),
             next_commit: now + parts.commit_interval,
             watermark: Watermark::new(parts.sandbox.memory_max),
+            max_records: max_records(&parts.settings),
             parts,
             consumer: None,
             membership: Membership::default(),
@@ -127,9 +130,9 @@ impl Sink {
     fn fill(&mut self) -> usize {
         let (incoming, consumer) = (&mut self.incoming, self.consumer.as_mut().expect("as above"));
         loop {
-            let room = (MAX_RECORDS - incoming.len()).min(STEP);
+            let room = (self.max_records - incoming.len()).min(STEP);
             let taken = consumer.poll(room, |message| incoming.push(message));
-            if taken < room || incoming.len() == MAX_RECORDS || incoming.bytes() >= MAX_BYTES {
+            if taken < room || incoming.len() == self.max_records || incoming.bytes() >= MAX_BYTES {
                 return incoming.len();
             }
         }
@@ -312,6 +315,12 @@ impl Sink {
         ctx.show_running();
         Ok(())
     }
+}
+
+/// `max.poll.records`, which is a number from 1 where it is set, and never more than a put can take.
+fn max_records(settings: &ClientSettings) -> usize {
+    let set = settings.get("max.poll.records").and_then(|text| text.parse().ok());
+    set.unwrap_or(MAX_RECORDS).clamp(1, MAX_RECORDS)
 }
 
 /// The places a guest asked to go on from.
