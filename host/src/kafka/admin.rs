@@ -134,8 +134,8 @@ impl Admin {
         let (client, limit) = (self.client.clone(), self.limit);
         on_thread(what, move || {
             let answer = question(client.client(), limit);
-            // The client tells what it has to tell only when asked.
-            client.poll(Duration::ZERO);
+            // The client tells what it has to tell only when asked, and one thing only when asked without a time.
+            client.poll(Duration::from_millis(1));
             client.context().judge(answer)
         })
         .await

@@ -133,7 +133,7 @@ const TABLE: &[Row] = &[
     row("fetch.max.bytes", C, Int(0), Numbers(&[("fetch.max.bytes", 1, 2_147_483_135)])),
     row("fetch.max.wait.ms", C, Int(0), Numbers(&[("fetch.wait.max.ms", 0, 300_000)])).default("500"),
     row("fetch.min.bytes", C, Int(0), Numbers(&[("fetch.min.bytes", 1, 100_000_000)])).default("1"),
-    row("group.id", C, Text, Mapped("group.id")).only(Connectors("all sinks would be in one group; it is connect- and the connector's name, and consumer.override.group.id changes it")),
+    row("group.id", C, Text, Converted(group_id)).only(Connectors("all sinks would be in one group; it is connect- and the connector's name, and consumer.override.group.id changes it")),
     row("group.instance.id", C, Text, Refused("the worker names its members; static.membership=false makes them dynamic")),
     row("group.protocol", C, OneOfAnyCase(&["CONSUMER", "CLASSIC"]), Fixed(&["classic"], "with the newer protocol a member that comes back is fenced by its dead predecessor")),
     row("group.remote.assignor", C, Text, Ignored("it is for group.protocol=consumer")),
@@ -282,6 +282,15 @@ fn ignore_keys(value: &str, settings: &mut ClientSettings) -> Result<(), String>
     if value.eq_ignore_ascii_case("true") {
         settings.set("partitioner", "random");
     }
+    Ok(())
+}
+
+/// Java's broker refuses it, librdkafka takes it for a consumer without a group.
+fn group_id(value: &str, settings: &mut ClientSettings) -> Result<(), String> {
+    if value.is_empty() {
+        return Err("must not be empty; leave it out for connect- and the connector's name".to_owned());
+    }
+    settings.set("group.id", value);
     Ok(())
 }
 

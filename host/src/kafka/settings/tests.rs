@@ -340,6 +340,7 @@ fn a_sink_may_name_its_group_and_the_worker_may_not() {
     let settings = Layers::new(&[], &[("group.id", "mine")]).resolve(Consumer).unwrap();
     assert_eq!(settings.get("group.id"), Some("mine"));
     assert!(problems(Consumer, &[("group.id", "all")])[0].contains("consumer.override.group.id"));
+    assert!(override_problem(Consumer, "group.id", "").contains("must not be empty"));
 }
 
 #[test]
