@@ -53,8 +53,8 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
         ConfigKey::new(
             "offset.storage.file.filename",
             Type::String,
-            "File that keeps the offsets of sources. One that a Java worker wrote is read, and replaced at the first \
-             save.",
+            "File that keeps the offsets of sources, for one worker at a time: beside it, .lock says which. One that \
+             a Java worker wrote is read, and replaced at the first save.",
         )
         .required()
         .high()
@@ -94,7 +94,9 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
         ConfigKey::new(
             "static.membership",
             Type::Boolean,
-            "Whether sink tasks keep their place in the consumer group over a restart (`group.instance.id`).",
+            "Whether sink tasks keep their place in the consumer group over a restart (`group.instance.id`). They then \
+             also keep it for session.timeout.ms after a stop, or when there are other tasks in their stead; the \
+             status says so (`waiting_for`).",
         )
         .default("true"),
     ]
