@@ -206,7 +206,7 @@ mod tests {
         let roster = Roster::default();
         let seat = roster.seat();
         seat.take(&present);
-        assert_eq!(roster.former(&group, "c", "w", false), [former.clone()]);
+        assert_eq!(roster.former(&group, "c", "w", false), std::slice::from_ref(&former));
         drop(seat);
         assert_eq!(roster.former(&group, "c", "w", false).len(), 2, "the task has ended");
     }
