@@ -1,7 +1,7 @@
 //! Reading the files that users name, and what surrounds the worker: the only place that does.
 
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -29,6 +29,14 @@ pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
         tracing::info!("{}: {note}", path.display());
     }
     Ok(config)
+}
+
+/// Reads a file in PEM that the operator named.
+///
+/// # Errors
+/// It cannot be read; the error names it.
+pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Checks a worker's configuration, wherever it comes from.

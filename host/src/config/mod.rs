@@ -16,6 +16,7 @@ mod glob;
 mod known_keys;
 mod load;
 mod nearest;
+mod net;
 mod problem;
 mod properties;
 mod reader;
@@ -36,8 +37,9 @@ pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
     ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
 };
-pub(crate) use self::load::{ConnectorFile, check_worker, load_connector, load_worker};
+pub(crate) use self::load::{ConnectorFile, check_worker, load_connector, load_worker, read_pem};
 pub(crate) use self::nearest::nearest;
+pub(crate) use self::net::{NetGrant, NetScheme, address, plain};
 pub(crate) use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};

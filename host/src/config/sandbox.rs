@@ -4,14 +4,15 @@
 //! settings wins over the default's. A connector's configuration has no say: whoever may write that is not
 //! the operator.
 //!
-//! `net`, `secrets` and `cpu.max` are read and kept; what enforces them is not there yet, and the network
-//! and secrets are refused whatever they say.
+//! `secrets` and `cpu.max` are read and kept; what enforces them is not there yet, and secrets are refused whatever
+//! they say.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::nearest::nearest;
+use super::net::{NetGrant, NetScheme};
 use super::worker_keys::SANDBOX_KEYS;
 use super::{Problem, Problems, RawConfig, glob};
 
@@ -20,8 +21,21 @@ use super::{Problem, Problems, RawConfig, glob};
 pub(crate) struct Sandbox {
     /// `fs`: the directories a guest sees, each under its own path.
     pub(crate) fs: Vec<Grant>,
-    /// `net`: `scheme://host:port`, the host a name, a pattern or a CIDR.
-    pub(crate) net: Vec<String>,
+    /// `net`: `scheme://host:port`, the host a name, a pattern or a CIDR; see [`NetGrant`].
+    pub(crate) net: Vec<NetGrant>,
+    /// `net.connections.max`: open at a time, of one task.
+    pub(crate) net_connections: usize,
+    /// `net.rate.max`: bytes a second, in and out together; `None`: no limit.
+    pub(crate) net_rate: Option<u64>,
+    /// `net.timeout.ms`: how long an answer may take to begin, and its next part to come.
+    pub(crate) net_timeout: Duration,
+    /// `net.response.max`: bytes of an answer's body.
+    pub(crate) net_response_max: u64,
+    /// `tls.ca`: files of certificates to trust besides those of the system.
+    pub(crate) tls_ca: Vec<PathBuf>,
+    /// `tls.certificate` and `tls.key`: as whom connections show themselves.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
     /// `secrets`: names and patterns.
     pub(crate) secrets: Vec<String>,
     /// `env`: the environment the guest sees, already resolved.
@@ -54,6 +68,13 @@ impl Default for Sandbox {
         Self {
             fs: Vec::new(),
             net: Vec::new(),
+            net_connections: 64,
+            net_rate: None,
+            net_timeout: Duration::from_secs(60),
+            net_response_max: 1 << 30,
+            tls_ca: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
             secrets: Vec::new(),
             env: Vec::new(),
             topics: None,
@@ -78,6 +99,11 @@ impl Sandbox {
         !self.fs.is_empty()
     }
 
+    /// Whether any grant is of this kind.
+    pub(crate) fn may_use(&self, scheme: NetScheme) -> bool {
+        self.net.iter().any(|grant| grant.scheme() == scheme)
+    }
+
     /// Whether a source may write to this topic.
     pub(crate) fn may_write_topic(&self, topic: &str) -> bool {
         self.topics.as_ref().is_none_or(|topics| topics.iter().any(|pattern| glob::matches(pattern, topic)))
@@ -94,7 +120,14 @@ pub(crate) fn fs_key(plugin: &str, dir: &Path, write: bool) -> String {
 #[derive(Debug, Clone, Default)]
 struct Settings {
     fs: Option<Vec<Grant>>,
-    net: Option<Vec<String>>,
+    net: Option<Vec<NetGrant>>,
+    net_connections: Option<usize>,
+    net_rate: Option<u64>,
+    net_timeout: Option<Duration>,
+    net_response_max: Option<u64>,
+    tls_ca: Option<Vec<PathBuf>>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     secrets: Option<Vec<String>>,
     env: Option<Vec<(String, String)>>,
     topics: Option<Vec<String>>,
@@ -157,6 +190,13 @@ impl Sandboxes {
         let settings = Settings {
             fs: Some(sandbox.fs),
             net: Some(sandbox.net),
+            net_connections: Some(sandbox.net_connections),
+            net_rate: sandbox.net_rate,
+            net_timeout: Some(sandbox.net_timeout),
+            net_response_max: Some(sandbox.net_response_max),
+            tls_ca: Some(sandbox.tls_ca),
+            tls_certificate: sandbox.tls_certificate,
+            tls_key: sandbox.tls_key,
             secrets: Some(sandbox.secrets),
             env: Some(sandbox.env),
             topics: sandbox.topics,
@@ -194,7 +234,19 @@ impl Settings {
         let value = value.trim();
         match what {
             "fs" => self.fs = Some(grants(value)?),
-            "net" => self.net = Some(list(value)),
+            "net" => {
+                self.net =
+                    Some(list(value).iter().map(|text| NetGrant::parse(text)).collect::<Result<_, _>>()?);
+            }
+            "net.connections.max" => self.net_connections = Some(number(value, 1, 10_000)?),
+            "net.rate.max" => self.net_rate = Some(number(value, 1024, u64::MAX)?),
+            "net.timeout.ms" => {
+                self.net_timeout = Some(Duration::from_millis(number(value, 1, u32::MAX.into())?));
+            }
+            "net.response.max" => self.net_response_max = Some(number(value, 1, u64::MAX)?),
+            "tls.ca" => self.tls_ca = Some(files(value)?),
+            "tls.certificate" => self.tls_certificate = Some(file(value)?),
+            "tls.key" => self.tls_key = Some(file(value)?),
             "secrets" => self.secrets = Some(list(value)),
             "env" => self.env = Some(environment(value, variables)),
             "topics" => self.topics = Some(list(value)),
@@ -217,6 +269,13 @@ impl Settings {
         }
         over(&mut sandbox.fs, self.fs);
         over(&mut sandbox.net, self.net);
+        over(&mut sandbox.net_connections, self.net_connections);
+        over(&mut sandbox.net_rate, self.net_rate.map(Some));
+        over(&mut sandbox.net_timeout, self.net_timeout);
+        over(&mut sandbox.net_response_max, self.net_response_max);
+        over(&mut sandbox.tls_ca, self.tls_ca);
+        over(&mut sandbox.tls_certificate, self.tls_certificate.map(Some));
+        over(&mut sandbox.tls_key, self.tls_key.map(Some));
         over(&mut sandbox.secrets, self.secrets);
         over(&mut sandbox.env, self.env);
         over(&mut sandbox.topics, self.topics.map(Some));
@@ -253,6 +312,17 @@ fn grants(value: &str) -> Result<Vec<Grant>, String> {
         grants.push(Grant { dir, write });
     }
     Ok(grants)
+}
+
+fn file(value: &str) -> Result<PathBuf, String> {
+    match Path::new(value).is_absolute() {
+        true => Ok(value.into()),
+        false => Err(format!("{value} is no absolute path of a file in PEM")),
+    }
+}
+
+fn files(value: &str) -> Result<Vec<PathBuf>, String> {
+    list(value).iter().map(|value| file(value)).collect()
 }
 
 fn environment(value: &str, variables: &BTreeMap<String, String>) -> Vec<(String, String)> {

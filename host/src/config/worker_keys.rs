@@ -159,7 +159,22 @@ fn budgets() -> Vec<ConfigKey> {
 /// What `sandbox.<plugin>.*` may say: name, value, meaning.
 pub(super) const SANDBOX_KEYS: &[(&str, &str, &str)] = &[
     ("fs", "/dir,/dir:rw", "directories the plugin sees, each under its own path; :rw to write"),
-    ("net", "https://host:443,...", "hosts it may connect to (kept for later: there is no network yet)"),
+    (
+        "net",
+        "https://*.example.com:443,tcp://10.0.0.0/8:5432",
+        "hosts it may connect to; schemes http, https, tcp",
+    ),
+    ("net.connections.max", "64", "connections of a task that are open at a time"),
+    ("net.rate.max", "10485760", "bytes a second of a task's HTTP, in and out; not set: no limit"),
+    ("net.timeout.ms", "60000", "how long an answer may take to begin, and its next part to come"),
+    ("net.response.max", "1073741824", "bytes of an answer's body"),
+    ("tls.ca", "/etc/ssl/own-ca.pem", "files of certificates to trust besides those of the system"),
+    (
+        "tls.certificate",
+        "/etc/ssl/client.pem",
+        "certificate that connections show; the plugin does not see it",
+    ),
+    ("tls.key", "/etc/ssl/client.key", "the key to it"),
     ("secrets", "name,prefix-*", "secrets it may ask for (kept for later: there are no providers yet)"),
     ("env", "NAME,PREFIX_*", "variables of the worker's environment it sees"),
     ("topics", "topic,prefix-*", "topics a source may write to; not set: all"),

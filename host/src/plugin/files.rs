@@ -104,7 +104,7 @@ impl HasData for Files {
 pub(crate) struct FilesView<'a> {
     pub(crate) wasi: WasiFilesystemCtxView<'a>,
     pub(crate) granted: &'a Granted,
-    pub(crate) refusals: &'a mut Refusals,
+    pub(crate) refusals: &'a Refusals,
 }
 
 impl FilesView<'_> {

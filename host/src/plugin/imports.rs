@@ -12,10 +12,10 @@ use super::files::{Files, FilesView, GrantError, Granted};
 use super::limits::{HANDLES, Limits};
 use super::log::{GuestLog, Level, Speaker, Stdio};
 use super::meters::Meters;
-use super::network::{NoNetwork, NoNetworkView};
+use super::net::{Http, Net, NetView, Resolved, Sockets};
 use super::refusals::Refusals;
 use super::requests::SinkDesk;
-use crate::config::Sandbox;
+use crate::config::{NetScheme, Sandbox};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,7 @@ use wasmtime_wasi::p2::bindings::{cli, filesystem, random, sockets};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// What `source-context.offsets` asks: the durable offsets of source partitions.
 pub(crate) trait OffsetLookup: Send + Sync {
@@ -75,7 +76,11 @@ impl Setup {
 pub(crate) struct TaskState {
     wasi: Wasi,
     granted: Granted,
-    refusals: Refusals,
+    refusals: Arc<Refusals>,
+    net: Arc<Net>,
+    resolved: Resolved,
+    http: Http,
+    http_ctx: WasiHttpCtx,
     pub(crate) limits: Limits,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) desk: SinkDesk,
@@ -100,6 +105,12 @@ impl WasiView for TaskState {
     }
 }
 
+impl WasiHttpView for TaskState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.http, table: &mut self.wasi.table, ctx: &mut self.http_ctx }
+    }
+}
+
 impl TaskState {
     /// The state for one instance of the plugin with this name.
     ///
@@ -111,8 +122,16 @@ impl TaskState {
         let meters = &setup.meters;
         let log = Arc::new(GuestLog::new(speaker, setup.sandbox.log_rate, Arc::clone(meters)));
         let granted = Granted::open(plugin, &setup.sandbox.fs, engine.nowhere())?;
+        let refusals = Arc::new(Refusals::new(Arc::clone(&log), Arc::clone(meters)));
+        let net = Arc::new(Net::new(setup.sandbox.clone(), Arc::clone(&refusals), Arc::clone(meters)));
+        let resolved = Resolved::default();
         let mut ctx = WasiCtx::builder();
-        ctx.allow_blocking_current_thread(true)
+        let tcp = setup.sandbox.may_use(NetScheme::Tcp);
+        let (asked, known) = (Arc::clone(&net), resolved.clone());
+        ctx.allow_tcp(tcp)
+            .allow_ip_name_lookup(tcp)
+            .socket_addr_check(move |address, usage| known.check(&asked, address, usage))
+            .allow_blocking_current_thread(true)
             .max_random_size(64 << 10)
             .envs(&setup.sandbox.env)
             .stdout(Stdio::out(Arc::clone(&log)))
@@ -122,7 +141,11 @@ impl TaskState {
         Ok(Self {
             wasi: Wasi { ctx: ctx.build(), table },
             granted,
-            refusals: Refusals::new(Arc::clone(&log), Arc::clone(meters)),
+            refusals,
+            http: Http::new(Arc::clone(&net)),
+            http_ctx: WasiHttpCtx::new(),
+            net,
+            resolved,
             limits: Limits::new(setup.sandbox.memory_max, Arc::clone(meters)),
             log,
             desk: SinkDesk::default(),
@@ -136,11 +159,11 @@ impl TaskState {
     }
 
     pub(crate) fn files(&mut self) -> FilesView<'_> {
-        FilesView { wasi: self.wasi.filesystem(), granted: &self.granted, refusals: &mut self.refusals }
+        FilesView { wasi: self.wasi.filesystem(), granted: &self.granted, refusals: &self.refusals }
     }
 
-    fn network(&mut self) -> NoNetworkView<'_> {
-        NoNetworkView { wasi: self.wasi.sockets(), refusals: &mut self.refusals }
+    fn network(&mut self) -> NetView<'_> {
+        NetView { wasi: self.wasi.sockets(), net: &self.net, resolved: &self.resolved }
     }
 }
 
@@ -167,13 +190,15 @@ pub(crate) fn add_to_linker(l: &mut Linker<TaskState>) -> wasmtime::Result<()> {
     filesystem::types::add_to_linker::<_, Files>(l, TaskState::files)?;
 
     let no_options = sockets::network::LinkOptions::default();
-    sockets::network::add_to_linker::<_, NoNetwork>(l, &no_options, TaskState::network)?;
-    sockets::tcp_create_socket::add_to_linker::<_, NoNetwork>(l, TaskState::network)?;
-    sockets::udp_create_socket::add_to_linker::<_, NoNetwork>(l, TaskState::network)?;
-    sockets::ip_name_lookup::add_to_linker::<_, NoNetwork>(l, TaskState::network)?;
+    sockets::network::add_to_linker::<_, Sockets>(l, &no_options, TaskState::network)?;
+    sockets::tcp_create_socket::add_to_linker::<_, Sockets>(l, TaskState::network)?;
+    sockets::udp_create_socket::add_to_linker::<_, Sockets>(l, TaskState::network)?;
+    sockets::ip_name_lookup::add_to_linker::<_, Sockets>(l, TaskState::network)?;
     sockets::instance_network::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
     sockets::tcp::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
+
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
 
     host::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;
     source_context::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;

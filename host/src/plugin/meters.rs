@@ -22,6 +22,10 @@ pub(crate) struct Meters {
     calls: AtomicU64,
     refusals: AtomicU64,
     lines_dropped: AtomicU64,
+    connections: AtomicU64,
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
     named: Mutex<BTreeMap<String, f64>>,
 }
 
@@ -51,6 +55,21 @@ impl Meters {
         self.lines_dropped.load(Relaxed)
     }
 
+    /// Connections made for the guest.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    /// Requests of HTTP that were sent for it.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// Bytes that went out, and that came in, over connections of HTTP.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.sent.load(Relaxed), self.received.load(Relaxed))
+    }
+
     /// The gauges the guest set, by name.
     pub(crate) fn named(&self) -> Vec<(String, f64)> {
         self.with_named(|named| named.iter().map(|(name, value)| (name.clone(), *value)).collect())
@@ -74,6 +93,22 @@ impl Meters {
 
     pub(crate) fn add_dropped_line(&self) {
         self.lines_dropped.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn add_connection(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn add_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Sets a gauge; false: the name is not acceptable, or there are too many.

@@ -33,7 +33,7 @@ mod load;
 mod log;
 mod manifest;
 mod meters;
-mod network;
+mod net;
 mod refusals;
 mod registry;
 mod requests;

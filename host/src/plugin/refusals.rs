@@ -6,10 +6,11 @@
 
 use super::log::{GuestLog, Level};
 use super::meters::Meters;
-use crate::config::fs_key;
+use crate::config::{NetScheme, fs_key};
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Different refusals that an instance may log.
 const LINES: usize = 32;
@@ -19,16 +20,16 @@ const LINES: usize = 32;
 pub(crate) struct Refusals {
     log: Arc<GuestLog>,
     meters: Arc<Meters>,
-    said: HashSet<String>,
+    said: Mutex<HashSet<String>>,
 }
 
 impl Refusals {
     pub(crate) fn new(log: Arc<GuestLog>, meters: Arc<Meters>) -> Self {
-        Self { log, meters, said: HashSet::new() }
+        Self { log, meters, said: Mutex::default() }
     }
 
     /// The guest named a path that no grant covers; `dir`: it wanted the directory itself.
-    pub(crate) fn path(&mut self, path: &Path, dir: bool, write: bool) {
+    pub(crate) fn path(&self, path: &Path, dir: bool, write: bool) {
         let nearest = if dir { path } else { path.parent().unwrap_or(path) };
         // Nobody should be talked into granting everything; and a name without a folder starts here.
         let nearest = if nearest == Path::new("/") { Path::new("/<directory>") } else { nearest };
@@ -40,13 +41,13 @@ impl Refusals {
     }
 
     /// The guest named a path that leaves the granted directory it starts from.
-    pub(crate) fn escape(&mut self, dir: &Path, path: &str) {
+    pub(crate) fn escape(&self, dir: &Path, path: &str) {
         let what = format!("refused {path:?}: it leads out of the granted directory {}", dir.display());
         self.say(&what, &what);
     }
 
     /// A path was refused below a granted directory, and not by its letters.
-    pub(crate) fn link(&mut self, dir: &Path, path: &str) {
+    pub(crate) fn link(&self, dir: &Path, path: &str) {
         let what = format!(
             "refused {path:?} in {}: a link leads out of the granted directory, or the system forbids it",
             dir.display()
@@ -55,7 +56,7 @@ impl Refusals {
     }
 
     /// The guest wanted to write where it may only read.
-    pub(crate) fn write(&mut self, dir: &Path) {
+    pub(crate) fn write(&self, dir: &Path) {
         let key = fs_key(&self.log.speaker().plugin, dir, true);
         self.say(
             &key,
@@ -63,15 +64,51 @@ impl Refusals {
         );
     }
 
-    /// The guest wanted to talk to the network.
-    pub(crate) fn network(&mut self, what: &str) {
+    /// The guest wanted something of the network that no connection is.
+    pub(crate) fn network(&self, what: &str) {
         let plugin = &self.log.speaker().plugin;
-        let text = format!("refused {what}: the network is not granted (`sandbox.{plugin}.net`)");
+        let text = format!(
+            "refused {what}: only what tcp://host:port in `sandbox.{plugin}.net` names may be resolved and connected to"
+        );
         self.say(what, &text);
     }
 
+    /// The guest wanted to connect to a host that no grant covers.
+    pub(crate) fn host(&self, scheme: NetScheme, host: &str, port: u16) {
+        let host: String = host.chars().take(255).collect();
+        let key = format!("sandbox.{}.net={scheme}://{host}:{port}", self.log.speaker().plugin);
+        self.say(&key, &format!("refused a connection to {host}:{port}: `{key}` would grant it"));
+    }
+
+    /// A host that is granted is at addresses that are not.
+    pub(crate) fn address(&self, scheme: NetScheme, host: &str, port: u16, addresses: &[IpAddr]) {
+        let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let first = match addresses.first() {
+            Some(IpAddr::V6(six)) => format!("[{six}]"),
+            Some(four) => four.to_string(),
+            None => "<address>".to_owned(),
+        };
+        let plugin = &self.log.speaker().plugin;
+        let text = format!(
+            "refused a connection to {host}:{port}: it is at {}, which a machine has for itself or no grant covers; \
+             only an address grants it: `sandbox.{plugin}.net={scheme}://{first}:{port}`",
+            list.join(", ")
+        );
+        self.say(&text, &text);
+    }
+
+    /// TLS failed. No refusal of ours, but whom to trust is the operator's to say.
+    pub(crate) fn tls(&self, host: &str, error: &rustls::Error) {
+        let plugin = &self.log.speaker().plugin;
+        let text = format!(
+            "no TLS with {host}: {error}; whom to trust besides what the system does is set with \
+             `sandbox.{plugin}.tls.ca=/file.pem`"
+        );
+        self.say(&text, &text);
+    }
+
     /// The guest wanted a secret. Answers with what the guest is told.
-    pub(crate) fn secret(&mut self, name: &str) -> String {
+    pub(crate) fn secret(&self, name: &str) -> String {
         let name: String = name.chars().take(64).collect();
         let plugin = &self.log.speaker().plugin;
         let text =
@@ -80,9 +117,12 @@ impl Refusals {
         text
     }
 
-    fn say(&mut self, about: &str, text: &str) {
+    fn say(&self, about: &str, text: &str) {
         self.meters.add_refusal();
-        if self.said.len() < LINES && self.said.insert(about.to_owned()) {
+        // A set: a panic elsewhere leaves it whole.
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() < LINES && said.insert(about.to_owned()) {
+            drop(said);
             self.log.own(Level::Warn, text);
         }
     }
@@ -98,12 +138,12 @@ mod tests {
         let meters = Arc::<Meters>::default();
         let speaker = Speaker { plugin: "p".into(), connector: "c".into(), task: None };
         let log = Arc::new(GuestLog::new(speaker, 1, Arc::clone(&meters)));
-        let mut refusals = Refusals::new(log, Arc::clone(&meters));
+        let refusals = Refusals::new(log, Arc::clone(&meters));
         refusals.path(Path::new("/etc/passwd"), false, false);
         refusals.path(Path::new("/etc"), true, false);
         refusals.network("a TCP socket");
         let told = refusals.secret("aws-key");
         assert!(told.contains("sandbox.p.secrets=aws-key"), "{told}");
-        assert_eq!((meters.refusals(), refusals.said.len()), (4, 3));
+        assert_eq!((meters.refusals(), refusals.said.lock().unwrap().len()), (4, 3));
     }
 }
