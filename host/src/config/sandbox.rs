@@ -185,6 +185,13 @@ impl Sandboxes {
 
 #[cfg(test)]
 impl Sandboxes {
+    /// As the settings say, which have to be right.
+    pub(crate) fn of_raw(raw: &RawConfig) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let all = Self::read(raw, &BTreeMap::new(), &mut problems);
+        problems.or(all)
+    }
+
     /// The same for every plugin.
     pub(crate) fn same(sandbox: Sandbox) -> Self {
         let settings = Settings {

@@ -54,7 +54,7 @@ pub(super) fn target(uri: &Uri) -> Option<(NetScheme, &str, u16)> {
 
 impl Net {
     /// Connects to one of the addresses of `host` that are allowed.
-    async fn connect(&self, scheme: NetScheme, host: &str, port: u16) -> io::Result<Metered> {
+    pub(super) async fn connect(&self, scheme: NetScheme, host: &str, port: u16) -> io::Result<Metered> {
         // By name first: what is not granted is not even resolved.
         let _ = self.grants(scheme, host, port).map_err(io::Error::other)?;
         let most = self.sandbox.net_connections;

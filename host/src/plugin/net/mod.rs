@@ -31,7 +31,7 @@ use self::metered::Rate;
 pub(super) use self::sockets::{NetView, Resolved, Sockets};
 use super::meters::Meters;
 use super::refusals::Refusals;
-use crate::config::{NetGrant, NetScheme, Sandbox, address};
+use crate::config::{NetGrant, NetScheme, Sandbox, address, plain};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -89,8 +89,9 @@ impl Net {
     ) -> Result<Vec<SocketAddr>, Refused> {
         let grants = self.grants(scheme, host, port)?;
         let permitted = |address: &IpAddr| grants.iter().any(|grant| grant.permits(host, *address));
-        let allowed: Vec<_> =
-            found.iter().copied().filter(permitted).map(|address| SocketAddr::new(address, port)).collect();
+        // What was looked at is what is connected to.
+        let at = |address: IpAddr| SocketAddr::new(plain(address), port);
+        let allowed: Vec<_> = found.iter().copied().filter(permitted).map(at).collect();
         if allowed.is_empty() && !found.is_empty() {
             self.refusals.address(scheme, host, port, &found);
             return Err(Refused::Address { host: host.to_owned(), addresses: found });
@@ -107,3 +108,6 @@ async fn resolve(host: &str) -> std::io::Result<Vec<IpAddr>> {
     let found = tokio::net::lookup_host((host, 0)).await?;
     Ok(found.map(|address| address.ip()).collect())
 }
+
+#[cfg(test)]
+mod tests;
