@@ -1,8 +1,8 @@
 //! What has to happen for a connector to be as it is wanted: a pure state machine.
 //!
-//! The wish is a [`Target`]; the world is whether anything of it runs: tasks, or its own instance. All changes of the wish are legal
-//! and repeating one changes nothing (`kafka-connect` states: STOPPED holds no tasks; PAUSED keeps those it
-//! has and makes none; RUNNING makes them when there are none).
+//! The wish is a [`Target`]; the world is whether anything of it runs: tasks, or its own instance. All changes
+//! of the wish are legal and repeating one changes nothing (`kafka-connect` states: STOPPED holds no tasks;
+//! PAUSED keeps those it has and makes none; RUNNING makes them when there are none).
 
 use super::status::State;
 pub(crate) use crate::config::Target;
