@@ -15,3 +15,4 @@ mod rest;
 mod speed;
 mod swap;
 mod tidy;
+mod watch;

@@ -2,11 +2,14 @@
 //!
 //! A connector is an actor: one tokio task that owns all of this and takes [`Command`]s, one at a time, so that
 //! a stop never races a restart. It plans (asks the plugin for task configurations, on an instance that is
-//! thrown away), starts tasks, passes orders to them and replaces their plugin one task after the other. What
-//! it shows ([`Shown`]) is read without asking it, so that a connector that is busy still answers.
+//! thrown away, or kept where the plugin watches the outside system: [`observer`]), starts tasks, passes orders to
+//! them and replaces their plugin one task after the other. A new plan ends the tasks that it has not, starts those
+//! that it has more, and leaves the others alone. What it shows ([`Shown`]) is read without asking it, so that a
+//! connector that is busy still answers.
 
 mod former;
 pub(crate) mod lifecycle;
+mod observer;
 mod parts;
 mod plan;
 mod shown;

@@ -9,6 +9,8 @@ use tracing::{info, warn};
 
 use super::former::Watch;
 use super::lifecycle::{Step, Target, reached, step};
+use super::observer::{Observer, Word};
+use super::plan::TaskConfig;
 use super::status::State;
 use super::tasks::{Task, Tasks};
 use super::{Command, Restart, Services, Shown, plan};
@@ -28,6 +30,8 @@ pub(super) struct Supervisor {
     /// The code of the tasks; `None` until the class was found.
     plugin: Option<Arc<Plugin>>,
     tasks: Tasks,
+    /// The connector's own instance, if the plugin watches the outside system and the target is to run.
+    observer: Option<Observer>,
     /// Over its consumer group.
     watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
@@ -48,6 +52,7 @@ impl Supervisor {
             shown,
             plugin: None,
             tasks: Tasks::default(),
+            observer: None,
             watch: None,
             swapping: VecDeque::new(),
         }
@@ -67,10 +72,11 @@ impl Supervisor {
                     }
                 }
                 () = self.tasks.swapped(self.swapping.front().copied()) => self.swap_next(),
+                word = Observer::hear(self.observer.as_mut()) => self.heed(word).await,
                 _ = look.tick() => if self.tasks.take_reconfigure() { self.replan().await },
             }
         }
-        self.stop_tasks(self.services.config.shutdown_timeout).await;
+        self.stop(self.services.config.shutdown_timeout).await;
     }
 
     /// Carries a command out. Some: the connector has ended.
@@ -82,7 +88,7 @@ impl Supervisor {
                 let _ = done.send(());
             }
             Command::Configure(config, done) => {
-                self.stop_tasks(self.services.config.shutdown_timeout).await;
+                self.stop(self.services.config.shutdown_timeout).await;
                 self.config = *config;
                 self.shown.set_config(self.config.raw.clone());
                 self.plugin = None;
@@ -103,7 +109,7 @@ impl Supervisor {
                 }
             }
             Command::Shutdown(limit, done) => {
-                self.stop_tasks(limit).await;
+                self.stop(limit).await;
                 self.shown.set_state(State::Unassigned, None);
                 return Some(done);
             }
@@ -113,91 +119,163 @@ impl Supervisor {
 
     /// Does what the target asks for.
     async fn reach(&mut self) {
-        let step = step(self.target, !self.tasks.is_empty());
+        let step = step(self.target, self.is_active());
         match step {
             Step::Start => self.start().await,
-            Step::Stop => self.stop_tasks(self.services.config.shutdown_timeout).await,
-            Step::Pause => self.order(Duty::Pause),
+            Step::Stop => self.stop(self.services.config.shutdown_timeout).await,
+            Step::Pause => {
+                self.order(Duty::Pause);
+                self.unobserve(self.services.config.shutdown_timeout).await;
+            }
             Step::Resume => self.order(Duty::Run),
             Step::Nothing => {}
         }
         // The old one first: what it found is no news of the new one's group.
         self.watch = None;
         self.watch = Watch::start(&self.services, &self.config, self.target, &self.shown);
-        if step != Step::Start {
-            self.shown.set_state(reached(self.target), None);
+        match step {
+            Step::Start => {}
+            // Its instance says how it is, and may have said so already.
+            Step::Resume if self.watches() => {
+                if self.observer.is_none() {
+                    self.observe().await;
+                }
+            }
+            _ => self.shown.set_state(reached(self.target), None),
         }
+    }
+
+    /// Whether anything runs.
+    fn is_active(&self) -> bool {
+        !self.tasks.is_empty() || self.observer.is_some()
+    }
+
+    /// Whether the plugin watches the outside system.
+    fn watches(&self) -> bool {
+        self.plugin.as_ref().is_some_and(|plugin| plugin.manifest().watch)
     }
 
     /// Plans and starts the tasks.
     async fn start(&mut self) {
         let class = &self.config.class;
         let Some(plugin) = self.services.registry.find(class) else {
-            let trace = format!("no plugin for connector.class={class} in plugin.path");
-            return self.shown.set_state(State::Failed, Some(trace));
+            return self.fail(format!("no plugin for connector.class={class} in plugin.path"));
         };
         self.plugin = Some(plugin.clone());
         self.shown.set_code(plugin.kind(), code_version(&plugin));
+        if self.watches() {
+            return self.observe().await;
+        }
         match plan::task_configs(&self.services, &self.config, &plugin).await {
-            Err(failure) => {
-                let trace = failure.trace();
-                warn!(connector = self.config.name, "connector failed: {trace}");
-                self.shown.set_state(State::Failed, Some(trace));
-            }
-            Ok(configs) if configs.len() > self.config.tasks_max as usize => {
-                let trace = format!(
-                    "The connector {} has generated {} tasks, which is greater than {}, the maximum number of \
-                     tasks it is configured to create.",
-                    self.config.name,
-                    configs.len(),
-                    self.config.tasks_max
-                );
-                self.shown.set_state(State::Failed, Some(trace));
-            }
-            Ok(configs) => {
-                let order = Order { duty: Duty::Run, plugin };
-                let started = self.tasks.start(&self.services, &self.config, configs, order);
-                self.shown.set_tasks(self.tasks.views());
-                match started {
-                    Ok(()) => self.shown.set_state(State::Running, None),
-                    Err(failure) => {
-                        warn!(connector = self.config.name, "tasks could not start: {}", failure.trace());
-                        self.shown.set_state(State::Failed, Some(failure.trace()));
-                    }
-                }
-            }
+            Ok(configs) => self.apply(configs).await,
+            Err(failure) => self.fail(failure.trace()),
+        }
+    }
+
+    fn fail(&self, trace: String) {
+        warn!(connector = self.config.name, "connector failed: {trace}");
+        self.shown.set_state(State::Failed, Some(trace));
+    }
+
+    /// Starts the connector's own instance, and does what it says first.
+    async fn observe(&mut self) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        let word = self.first_word(&plugin).await;
+        self.heed(word).await;
+    }
+
+    async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Word {
+        match Observer::start(&self.services, &self.config, plugin) {
+            Ok(observer) => Observer::hear(Some(self.observer.insert(observer))).await,
+            Err(failure) => Word::Failed(failure.trace()),
+        }
+    }
+
+    async fn heed(&mut self, word: Word) {
+        match word {
+            Word::Planned(configs) => self.apply(configs).await,
+            Word::Failed(trace) => self.shown.set_state(State::Failed, Some(trace)),
+        }
+    }
+
+    /// Ends the connector's own instance, if there is one.
+    async fn unobserve(&mut self, limit: Duration) {
+        if let Some(observer) = self.observer.take() {
+            observer.stop(&self.config.name, limit).await;
         }
     }
 
     /// A guest asked for it: other tasks, if the plugin now answers with other configurations.
     async fn replan(&mut self) {
         let Some(plugin) = self.plugin.clone() else { return };
+        if self.watches() {
+            // Where there is none, the next one plans anyway.
+            return self.observer.iter().for_each(Observer::plan);
+        }
         match plan::task_configs(&self.services, &self.config, &plugin).await {
-            Ok(configs) if configs == self.tasks.configs() => {}
-            Ok(_) => {
-                info!(connector = self.config.name, "the plugin asked for other task configurations");
-                self.stop_tasks(self.services.config.shutdown_timeout).await;
-                self.reach().await;
-            }
+            Ok(configs) => self.apply(configs).await,
             Err(failure) => {
                 warn!(connector = self.config.name, "no new task configurations: {}", failure.trace());
             }
         }
     }
 
+    /// Makes the tasks those of a plan. Tasks that are in it as they are go on undisturbed.
+    async fn apply(&mut self, configs: Vec<TaskConfig>) {
+        let gone = self.tasks.other_than(&configs);
+        let missing: Vec<(u32, TaskConfig)> = (0..)
+            .zip(configs)
+            .filter(|(number, _)| !self.tasks.contains(*number) || gone.contains(number))
+            .collect();
+        if !self.tasks.is_empty() && (!gone.is_empty() || !missing.is_empty()) {
+            let started: Vec<u32> = missing.iter().map(|(number, _)| *number).collect();
+            info!(
+                connector = self.config.name,
+                "the plugin plans anew: ends tasks {gone:?}, starts {started:?}"
+            );
+        }
+        let limit = self.services.config.shutdown_timeout;
+        let _ = self.tasks.stop_some(&self.config.name, &gone, limit).await;
+        if self.begin(missing) {
+            self.shown.set_state(reached(self.target), None);
+        }
+    }
+
+    /// Starts tasks. False: they could not, and the connector failed.
+    fn begin(&mut self, configs: Vec<(u32, TaskConfig)>) -> bool {
+        let Some(plugin) = self.plugin.clone() else { return false };
+        let duty = if self.target == Target::Paused { Duty::Pause } else { Duty::Run };
+        let started = self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
+        self.shown.set_tasks(self.tasks.views());
+        // Nobody waits for a task to take new code that is not there any more.
+        self.swapping.retain(|number| self.tasks.contains(*number));
+        self.swap_one();
+        if let Err(failure) = &started {
+            self.fail(failure.trace());
+        }
+        started.is_ok()
+    }
+
     fn order(&mut self, duty: Duty) {
         self.tasks.each(|task| task.order(|order| order.duty = duty));
     }
 
-    async fn stop_tasks(&mut self, limit: Duration) {
+    /// Ends everything, side by side.
+    async fn stop(&mut self, limit: Duration) {
         self.swapping.clear();
-        self.tasks.stop(&self.config.name, limit).await;
+        let (name, observer) = (&self.config.name, self.observer.take());
+        let unobserve = async {
+            if let Some(observer) = observer {
+                observer.stop(name, limit).await;
+            }
+        };
+        let ((), ()) = tokio::join!(unobserve, self.tasks.stop(name, limit));
         self.shown.set_tasks(Vec::new());
     }
 
     /// Moves the tasks to new code, one after the other.
     async fn swap(&mut self, plugin: Arc<Plugin>) {
-        let Some(old) = &self.plugin else {
+        let Some(old) = self.plugin.clone() else {
             // It may be what the connector was missing.
             return if self.target == Target::Running {
                 self.reach().await
@@ -207,15 +285,9 @@ impl Supervisor {
             return;
         }
         if let Err(problems) = plan::validate(&self.services, &self.config, &plugin).await {
-            let problem = format!(
-                "version {} ({}) refuses the connector's configuration, version {} goes on: {problems}",
-                plugin.version(),
-                plugin.sha256(),
-                old.version()
-            );
-            warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
-            return self.shown.set_plugin_problem(problem);
+            return self.refuse(&plugin, &format!("refuses the connector's configuration: {problems}"));
         }
+        let Ok(configs) = self.swap_observer(&plugin).await else { return };
         info!(
             connector = self.config.name,
             "replacing plugin {}: version {} ({}) by version {} ({})",
@@ -227,12 +299,44 @@ impl Supervisor {
         );
         self.plugin = Some(plugin.clone());
         self.shown.set_code(plugin.kind(), code_version(&plugin));
-        if self.tasks.is_empty() {
+        if let Some(configs) = configs {
+            self.apply(configs).await;
+        }
+        if !self.is_active() {
             // A connector that failed to plan gets another chance with other code.
             return self.reach().await;
         }
         self.swapping = self.tasks.numbers().collect();
         self.swap_one();
+    }
+
+    /// Moves the connector's own instance to new code, if it has one and that wants one. Some: what the new one
+    /// plans. An error: it could not start, and the old code goes on.
+    async fn swap_observer(&mut self, plugin: &Arc<Plugin>) -> Result<Option<Vec<TaskConfig>>, ()> {
+        self.unobserve(self.services.config.shutdown_timeout).await;
+        if self.target != Target::Running || !plugin.manifest().watch {
+            return Ok(None);
+        }
+        match self.first_word(plugin).await {
+            Word::Planned(configs) => Ok(Some(configs)),
+            Word::Failed(trace) => {
+                self.unobserve(self.services.config.shutdown_timeout).await;
+                self.refuse(plugin, &format!("failed to start the connector: {trace}"));
+                if self.watches() {
+                    self.observe().await;
+                }
+                Err(())
+            }
+        }
+    }
+
+    /// Reports new code that is not taken.
+    fn refuse(&self, plugin: &Plugin, why: &str) {
+        let old = self.plugin.as_ref().map_or_else(String::new, |old| old.version().to_string());
+        let problem =
+            format!("version {} ({}) {why}; version {old} goes on", plugin.version(), plugin.sha256());
+        warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
+        self.shown.set_plugin_problem(problem);
     }
 
     fn swap_next(&mut self) {
@@ -247,13 +351,20 @@ impl Supervisor {
     }
 
     async fn restart(&mut self, what: Restart) {
+        let limit = self.services.config.shutdown_timeout;
         let failed = self.shown.status().state == State::Failed;
-        if self.tasks.is_empty() || (failed && what.include_tasks) {
-            if !what.only_failed || failed {
-                self.stop_tasks(self.services.config.shutdown_timeout).await;
+        let itself = !what.only_failed || failed;
+        // What is all the connector is, or what failed before all of its tasks were there, starts from nothing.
+        if self.tasks.is_empty() || (failed && what.include_tasks && !self.watches()) {
+            if itself {
+                self.stop(limit).await;
                 self.reach().await;
             }
             return;
+        }
+        if itself && self.observer.is_some() {
+            self.unobserve(limit).await;
+            self.observe().await;
         }
         if what.include_tasks {
             let chosen = self
@@ -269,14 +380,6 @@ impl Supervisor {
     async fn restart_tasks(&mut self, chosen: BTreeSet<u32>) {
         let limit = self.services.config.shutdown_timeout;
         let stopped = self.tasks.stop_some(&self.config.name, &chosen, limit).await;
-        let configs: Vec<(u32, _)> =
-            stopped.into_iter().map(|task: Task| (task.number, task.view.config)).collect();
-        let Some(plugin) = self.plugin.clone() else { return };
-        let duty = if self.target == Target::Paused { Duty::Pause } else { Duty::Run };
-        let started = self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
-        self.shown.set_tasks(self.tasks.views());
-        if let Err(failure) = started {
-            self.shown.set_state(State::Failed, Some(failure.trace()));
-        }
+        let _ = self.begin(stopped.into_iter().map(|task: Task| (task.number, task.view.config)).collect());
     }
 }

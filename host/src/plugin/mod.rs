@@ -15,7 +15,7 @@
 //! Wasmtime.
 #![allow(
     dead_code,
-    reason = "the contract is bound whole: transformations, watched connectors and changes of offsets have no caller yet"
+    reason = "the contract is bound whole: transformations and changes of offsets have no caller yet"
 )]
 
 mod bindings;
