@@ -7,6 +7,7 @@ mod harness;
 mod kills;
 mod main_job;
 mod membership;
+mod memory;
 mod million;
 mod producers;
 mod rebalances;
