@@ -13,6 +13,7 @@ mod producers;
 mod rebalances;
 mod records;
 mod rest;
+mod shutdown;
 mod speed;
 mod swap;
 mod tidy;

@@ -1,10 +1,12 @@
 //! The actor that owns a connector.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::former::Watch;
@@ -32,6 +34,7 @@ pub(super) struct Supervisor {
     watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Supervisor {
@@ -40,6 +43,7 @@ impl Supervisor {
         config: ConnectorConfig,
         target: Target,
         shown: Arc<Shown>,
+        closing: watch::Receiver<bool>,
     ) -> Self {
         Self {
             services,
@@ -50,6 +54,7 @@ impl Supervisor {
             tasks: Tasks::default(),
             watch: None,
             swapping: VecDeque::new(),
+            closing,
         }
     }
 
@@ -102,8 +107,8 @@ impl Supervisor {
                     self.restart_tasks(BTreeSet::from([task])).await;
                 }
             }
-            Command::Shutdown(limit, done) => {
-                self.stop_tasks(limit).await;
+            Command::Shutdown(until, done) => {
+                self.stop_tasks(until.saturating_duration_since(Instant::now())).await;
                 self.shown.set_state(State::Unassigned, None);
                 return Some(done);
             }
@@ -129,6 +134,26 @@ impl Supervisor {
         }
     }
 
+    /// What the plugin answers, which may take it as long as it is granted. `None`: the connector shall end
+    /// first, and then no answer is worth the wait.
+    async fn answer<T>(&self, asked: impl Future<Output = T>) -> Option<T> {
+        let mut closing = self.closing.clone();
+        let closed = async move {
+            if closing.wait_for(|closing| *closing).await.is_err() {
+                // Nobody is left to close it; the end of the commands does.
+                pending().await
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            () = closed => {
+                info!(connector = self.config.name, "stopping: what the plugin was asked for is not waited for");
+                None
+            }
+        }
+    }
+
     /// Plans and starts the tasks.
     async fn start(&mut self) {
         let class = &self.config.class;
@@ -138,7 +163,11 @@ impl Supervisor {
         };
         self.plugin = Some(plugin.clone());
         self.shown.set_code(plugin.kind(), code_version(&plugin));
-        match plan::task_configs(&self.services, &self.config, &plugin).await {
+        let Some(planned) = self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await
+        else {
+            return;
+        };
+        match planned {
             Err(failure) => {
                 let trace = failure.trace();
                 warn!(connector = self.config.name, "connector failed: {trace}");
@@ -172,7 +201,11 @@ impl Supervisor {
     /// A guest asked for it: other tasks, if the plugin now answers with other configurations.
     async fn replan(&mut self) {
         let Some(plugin) = self.plugin.clone() else { return };
-        match plan::task_configs(&self.services, &self.config, &plugin).await {
+        let Some(planned) = self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await
+        else {
+            return;
+        };
+        match planned {
             Ok(configs) if configs == self.tasks.configs() => {}
             Ok(_) => {
                 info!(connector = self.config.name, "the plugin asked for other task configurations");
@@ -206,7 +239,10 @@ impl Supervisor {
         if old.sha256() == plugin.sha256() {
             return;
         }
-        if let Err(problems) = plan::validate(&self.services, &self.config, &plugin).await {
+        let Some(valid) = self.answer(plan::validate(&self.services, &self.config, &plugin)).await else {
+            return;
+        };
+        if let Err(problems) = valid {
             let problem = format!(
                 "version {} ({}) refuses the connector's configuration, version {} goes on: {problems}",
                 plugin.version(),
