@@ -4,11 +4,13 @@
 
 mod faults;
 mod harness;
+mod java_files;
 mod kills;
 mod main_job;
 mod membership;
 mod memory;
 mod million;
+mod patterns;
 mod producers;
 mod rebalances;
 mod records;
