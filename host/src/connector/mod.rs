@@ -20,7 +20,8 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use self::lifecycle::Target;
 pub(crate) use self::shown::{Shown, TaskView};
@@ -66,7 +67,8 @@ pub(crate) enum Command {
     PluginProblem(String),
     Restart(Restart, oneshot::Sender<()>),
     RestartTask(u32, oneshot::Sender<bool>),
-    Shutdown(Duration, oneshot::Sender<()>),
+    /// Sent by [`Connector::shutdown`].
+    Shutdown(Instant, oneshot::Sender<()>),
 }
 
 /// A worker's link to one connector.
@@ -74,6 +76,8 @@ pub(crate) enum Command {
 pub(crate) struct Connector {
     pub(crate) shown: Arc<Shown>,
     commands: mpsc::Sender<Command>,
+    /// True once it shall end: what it is busy with then need not be finished.
+    closing: Arc<watch::Sender<bool>>,
 }
 
 impl Connector {
@@ -81,10 +85,18 @@ impl Connector {
     pub(crate) fn start(services: Arc<Services>, config: ConnectorConfig, target: Target) -> Self {
         let (commands, inbox) = mpsc::channel(16);
         let shown = Arc::new(Shown::new(&config));
-        let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone());
+        let (closing, told) = watch::channel(false);
+        let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone(), told);
         // Ends by itself when the last sender of commands is gone.
         drop(tokio::spawn(supervisor.run(inbox)));
-        Self { shown, commands }
+        Self { shown, commands, closing: Arc::new(closing) }
+    }
+
+    /// Ends it: its tasks in good order, and where they stand when `limit` is over.
+    pub(crate) async fn shutdown(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let _ = self.closing.send_replace(true);
+        let _ = self.ask(|done| Command::Shutdown(until, done)).await;
     }
 
     /// Sends a command and waits until it is done; `None` when the connector has ended.

@@ -1,10 +1,12 @@
 //! The actor that owns a connector.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::former::Watch;
@@ -36,6 +38,7 @@ pub(super) struct Supervisor {
     watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Supervisor {
@@ -44,6 +47,7 @@ impl Supervisor {
         config: ConnectorConfig,
         target: Target,
         shown: Arc<Shown>,
+        closing: watch::Receiver<bool>,
     ) -> Self {
         Self {
             services,
@@ -55,6 +59,7 @@ impl Supervisor {
             observer: None,
             watch: None,
             swapping: VecDeque::new(),
+            closing,
         }
     }
 
@@ -108,8 +113,8 @@ impl Supervisor {
                     self.restart_tasks(BTreeSet::from([task])).await;
                 }
             }
-            Command::Shutdown(limit, done) => {
-                self.stop(limit).await;
+            Command::Shutdown(until, done) => {
+                self.stop(until.saturating_duration_since(Instant::now())).await;
                 self.shown.set_state(State::Unassigned, None);
                 return Some(done);
             }
@@ -155,6 +160,26 @@ impl Supervisor {
         self.plugin.as_ref().is_some_and(|plugin| plugin.manifest().watch)
     }
 
+    /// What the plugin answers, which may take it as long as it is granted. `None`: the connector shall end
+    /// first, and then no answer is worth the wait.
+    async fn answer<T>(&self, asked: impl Future<Output = T>) -> Option<T> {
+        let mut closing = self.closing.clone();
+        let closed = async move {
+            if closing.wait_for(|closing| *closing).await.is_err() {
+                // Nobody is left to close it; the end of the commands does.
+                pending().await
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            () = closed => {
+                info!(connector = self.config.name, "stopping: what the plugin was asked for is not waited for");
+                None
+            }
+        }
+    }
+
     /// Plans and starts the tasks.
     async fn start(&mut self) {
         let class = &self.config.class;
@@ -166,9 +191,10 @@ impl Supervisor {
         if self.watches() {
             return self.observe().await;
         }
-        match plan::task_configs(&self.services, &self.config, &plugin).await {
-            Ok(configs) => self.apply(configs).await,
-            Err(failure) => self.fail(failure.trace()),
+        match self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await {
+            Some(Ok(configs)) => self.apply(configs).await,
+            Some(Err(failure)) => self.fail(failure.trace()),
+            None => {}
         }
     }
 
@@ -180,15 +206,20 @@ impl Supervisor {
     /// Starts the connector's own instance, and does what it says first.
     async fn observe(&mut self) {
         let Some(plugin) = self.plugin.clone() else { return };
-        let word = self.first_word(&plugin).await;
-        self.heed(word).await;
+        if let Some(word) = self.first_word(&plugin).await {
+            self.heed(word).await;
+        }
     }
 
-    async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Word {
-        match Observer::start(&self.services, &self.config, plugin) {
-            Ok(observer) => Observer::hear(Some(self.observer.insert(observer))).await,
-            Err(failure) => Word::Failed(failure.trace()),
-        }
+    /// `None`: as in [`Self::answer`].
+    async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Option<Word> {
+        let mut observer = match Observer::start(&self.services, &self.config, plugin) {
+            Ok(observer) => observer,
+            Err(failure) => return Some(Word::Failed(failure.trace())),
+        };
+        let word = self.answer(Observer::hear(Some(&mut observer))).await;
+        self.observer = Some(observer);
+        word
     }
 
     async fn heed(&mut self, word: Word) {
@@ -212,7 +243,11 @@ impl Supervisor {
             // Where there is none, the next one plans anyway.
             return self.observer.iter().for_each(Observer::plan);
         }
-        match plan::task_configs(&self.services, &self.config, &plugin).await {
+        let Some(planned) = self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await
+        else {
+            return;
+        };
+        match planned {
             Ok(configs) => self.apply(configs).await,
             Err(failure) => {
                 warn!(connector = self.config.name, "no new task configurations: {}", failure.trace());
@@ -284,7 +319,10 @@ impl Supervisor {
         if old.sha256() == plugin.sha256() {
             return;
         }
-        if let Err(problems) = plan::validate(&self.services, &self.config, &plugin).await {
+        let Some(valid) = self.answer(plan::validate(&self.services, &self.config, &plugin)).await else {
+            return;
+        };
+        if let Err(problems) = valid {
             return self.refuse(&plugin, &format!("refuses the connector's configuration: {problems}"));
         }
         let Ok(configs) = self.swap_observer(&plugin).await else { return };
@@ -318,8 +356,9 @@ impl Supervisor {
             return Ok(None);
         }
         match self.first_word(plugin).await {
-            Word::Planned(configs) => Ok(Some(configs)),
-            Word::Failed(trace) => {
+            None => Err(()),
+            Some(Word::Planned(configs)) => Ok(Some(configs)),
+            Some(Word::Failed(trace)) => {
                 self.unobserve(self.services.config.shutdown_timeout).await;
                 self.refuse(plugin, &format!("failed to start the connector: {trace}"));
                 if self.watches() {

@@ -26,6 +26,7 @@ mod compile;
 mod digest;
 mod engine;
 mod files;
+mod grants;
 mod imports;
 mod instance;
 mod limits;

@@ -63,6 +63,13 @@ impl Refusals {
         );
     }
 
+    /// The guest wanted to open what is neither a file nor a directory.
+    pub(crate) fn special(&mut self, path: &Path, kind: &str) {
+        let what =
+            format!("refused {}: it is {kind}, and only files and directories can be opened", path.display());
+        self.say(&what, &what);
+    }
+
     /// The guest wanted to talk to the network.
     pub(crate) fn network(&mut self, what: &str) {
         let plugin = &self.log.speaker().plugin;
