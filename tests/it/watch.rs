@@ -41,7 +41,7 @@ impl Watched {
         watched
     }
 
-    fn config(&self, settings: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    fn config<'a>(&self, settings: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
         let path = |name| self.file(name).display().to_string();
         let mut config = vec![
             ("connector.class", "faulty-source".to_owned()),
@@ -271,6 +271,7 @@ fn the_plugin_of_a_watching_connector_is_replaced() {
     watched.outside("a\nb\nc\n");
     watched.await_running(3);
 
+    fs::write(watched.file("broken"), "").unwrap();
     watched.worker.install(&FAULTY_SOURCE_WATCHES_FAILS_TO_START);
     let status = watched
         .worker
