@@ -1,5 +1,7 @@
 //! The actor that owns a connector.
 
+mod swap;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -9,14 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::former::Watch;
-use super::lifecycle::{Step, Target, reached, step};
-use super::observer::{Observer, Word};
-use super::plan::TaskConfig;
-use super::status::State;
-use super::tasks::{Task, Tasks};
-use super::{Command, Restart, Services, Shown, plan};
 use crate::config::ConnectorConfig;
+use crate::connector::former::Watch;
+use crate::connector::lifecycle::{Step, Target, reached, step};
+use crate::connector::observer::{Observer, Word};
+use crate::connector::plan::TaskConfig;
+use crate::connector::status::State;
+use crate::connector::tasks::{Task, Tasks};
+use crate::connector::{Command, Restart, Services, Shown, plan};
 use crate::plugin::Plugin;
 use crate::task::context::{Duty, Order, code_version};
 
@@ -306,87 +308,6 @@ impl Supervisor {
         };
         let ((), ()) = tokio::join!(unobserve, self.tasks.stop(name, limit));
         self.shown.set_tasks(Vec::new());
-    }
-
-    /// Moves the tasks to new code, one after the other.
-    async fn swap(&mut self, plugin: Arc<Plugin>) {
-        let Some(old) = self.plugin.clone() else {
-            // It may be what the connector was missing.
-            return if self.target == Target::Running {
-                self.reach().await
-            };
-        };
-        if old.sha256() == plugin.sha256() {
-            return;
-        }
-        let Some(valid) = self.answer(plan::validate(&self.services, &self.config, &plugin)).await else {
-            return;
-        };
-        if let Err(problems) = valid {
-            return self.refuse(&plugin, &format!("refuses the connector's configuration: {problems}"));
-        }
-        let Ok(configs) = self.swap_observer(&plugin).await else { return };
-        info!(
-            connector = self.config.name,
-            "replacing plugin {}: version {} ({}) by version {} ({})",
-            plugin.name(),
-            old.version(),
-            old.sha256(),
-            plugin.version(),
-            plugin.sha256()
-        );
-        self.plugin = Some(plugin.clone());
-        self.shown.set_code(plugin.kind(), code_version(&plugin));
-        if let Some(configs) = configs {
-            self.apply(configs).await;
-        }
-        if !self.is_active() {
-            // A connector that failed to plan gets another chance with other code.
-            return self.reach().await;
-        }
-        self.swapping = self.tasks.numbers().collect();
-        self.swap_one();
-    }
-
-    /// Moves the connector's own instance to new code, if it has one and that wants one. Some: what the new one
-    /// plans. An error: it could not start, and the old code goes on.
-    async fn swap_observer(&mut self, plugin: &Arc<Plugin>) -> Result<Option<Vec<TaskConfig>>, ()> {
-        self.unobserve(self.services.config.shutdown_timeout).await;
-        if self.target != Target::Running || !plugin.manifest().watch {
-            return Ok(None);
-        }
-        match self.first_word(plugin).await {
-            None => Err(()),
-            Some(Word::Planned(configs)) => Ok(Some(configs)),
-            Some(Word::Failed(trace)) => {
-                self.unobserve(self.services.config.shutdown_timeout).await;
-                self.refuse(plugin, &format!("failed to start the connector: {trace}"));
-                if self.watches() {
-                    self.observe().await;
-                }
-                Err(())
-            }
-        }
-    }
-
-    /// Reports new code that is not taken.
-    fn refuse(&self, plugin: &Plugin, why: &str) {
-        let old = self.plugin.as_ref().map_or_else(String::new, |old| old.version().to_string());
-        let problem =
-            format!("version {} ({}) {why}; version {old} goes on", plugin.version(), plugin.sha256());
-        warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
-        self.shown.set_plugin_problem(problem);
-    }
-
-    fn swap_next(&mut self) {
-        let _ = self.swapping.pop_front();
-        self.swap_one();
-    }
-
-    fn swap_one(&mut self) {
-        if let (Some(task), Some(plugin)) = (self.swapping.front(), &self.plugin) {
-            self.tasks.with(*task, |task| task.order(|order| order.plugin = plugin.clone()));
-        }
     }
 
     async fn restart(&mut self, what: Restart) {
