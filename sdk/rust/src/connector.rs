@@ -28,8 +28,8 @@ pub trait Connector {
     /// does not wait.
     ///
     /// # Errors
-    /// The outside system cannot be watched: the connector fails and starts again with backoff, unless it
-    /// is the [configuration](Error::config). Its tasks go on.
+    /// The outside system cannot be watched: the connector fails, its tasks go on. It starts again with
+    /// backoff, unless the error is one of the [configuration](Error::config).
     fn watch(&mut self, max_wait: Duration) -> Result<bool, Error> {
         let _ = max_wait;
         Ok(false)
