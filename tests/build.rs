@@ -14,9 +14,9 @@ use std::{env, fs};
 /// Plugins of which tests need a second version, `0.2.0`.
 const SECOND_VERSIONS: [&str; 2] = ["file-sink", "file-source"];
 
-/// Variants of each faulty plugin: constant, version, and what is wrong with it whatever its
-/// configuration says (see `guests/fault.rs`).
-const VARIANTS: [(&str, &str, &str); 8] = [
+/// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
+/// (see `guests/fault.rs`).
+const VARIANTS: [(&str, &str, &str); 11] = [
     ("", "0.1.0", "-"),
     ("_V2", "0.2.0", "-"),
     ("_FAILS_TO_OPEN", "0.3.0", "open fatal"),
@@ -25,6 +25,9 @@ const VARIANTS: [(&str, &str, &str); 8] = [
     ("_HAS_ANOTHER_NAME", "0.6.0", "describe another-name"),
     ("_HAS_NO_MANIFEST", "0.7.0", "describe garbage"),
     ("_REFUSES_EVERY_CONFIG", "0.8.0", "validate config"),
+    ("_WATCHES", "0.9.0", "watches"),
+    ("_WATCHES_V2", "0.10.0", "watches"),
+    ("_WATCHES_FAILS_TO_START", "0.11.0", "watches start fatal"),
 ];
 
 /// What a faulty plugin's data has in place of version and fault. The same as in `guests/fault.rs`.

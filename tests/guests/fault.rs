@@ -4,7 +4,7 @@
 //! | key | meaning |
 //! |---|---|
 //! | `fault` | what: see [`Faults::strike`]; others are for the caller, which knows the call |
-//! | `fault.at` | in which call: `validate start task-configs alter-offsets open poll commit close assign revoke put pre-commit` |
+//! | `fault.at` | in which call: `validate start task-configs watch stop alter-offsets open poll commit close assign revoke put pre-commit` |
 //! | `fault.after` | only after this many calls of it went well, in this instance |
 //! | `fault.after.records` | only after this many records went through this instance |
 //! | `fault.times` | so often, in this instance; else for ever |
@@ -23,12 +23,12 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, mem, process, thread};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::bindings::transom::connect::host;
 use crate::bindings::transom::connect::types::Error;
 
-/// Replaced in the built component: version, then nothing or a call and its fault.
+/// Replaced in the built component: version, then `watches` if it does, then nothing or a call and its fault.
 static MARKER: &str = "transom-variant:0.1.0 -                        ";
 
 /// The settings of a connector or task.
@@ -50,6 +50,13 @@ pub(crate) struct Faults {
 pub(crate) fn version() -> &'static str {
     variant().next().unwrap_or("0.0.0")
 }
+
+/// Whether the connector of this variant watches the outside system.
+pub(crate) fn watches() -> bool {
+    variant().any(|word| word == WATCHES)
+}
+
+const WATCHES: &str = "watches";
 
 fn variant() -> std::str::SplitWhitespace<'static> {
     // Nothing may be concluded from the marker when this is compiled.
@@ -81,7 +88,7 @@ pub(crate) fn manifest(kind: &str, config: Value) -> String {
     serde_json::json!({
         "name": name, "version": version(), "kind": kind, "class": class, "aliases": [format!("faulty-{kind}")],
         "doc": "Misbehaves as its configuration says.", "batch_versions": [1], "capabilities": ["fs"],
-        "watch": false, "config": config,
+        "watch": watches(), "config": config,
     })
     .to_string()
 }
@@ -97,7 +104,7 @@ pub(crate) fn key(name: &str, kind: &str, default: Value) -> Value {
 
 impl Faults {
     pub(crate) fn new(config: Config) -> Self {
-        let mut variant = variant().skip(1);
+        let mut variant = variant().skip(1).filter(|word| *word != WATCHES);
         let (at, what) = match (variant.next(), variant.next()) {
             (Some(at), Some(what)) => (at.to_owned(), what.to_owned()),
             _ => {
@@ -108,9 +115,9 @@ impl Faults {
         Self { what, at, config, ..Self::default() }
     }
 
-    /// The settings as they came, for the tasks.
-    pub(crate) fn config(&self) -> String {
-        json!(self.config).to_string()
+    /// The settings as they came.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {

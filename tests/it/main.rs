@@ -4,14 +4,19 @@
 
 mod faults;
 mod harness;
+mod java_files;
 mod kills;
 mod main_job;
 mod membership;
+mod memory;
 mod million;
+mod patterns;
 mod producers;
 mod rebalances;
 mod records;
 mod rest;
+mod shutdown;
 mod speed;
 mod swap;
 mod tidy;
+mod watch;

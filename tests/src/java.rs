@@ -5,9 +5,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{fs, thread};
 
+use rustix::process::Signal;
+
 use crate::process::{Folder, Process};
 use crate::worker::rest::Rest;
-use crate::{Kafka, ports, wait};
+use crate::{Kafka, Worker, ports, wait};
 
 /// The command line after `java`: options, class path and main class.
 pub fn arguments(class: &str, options: &[&str]) -> Vec<String> {
@@ -96,6 +98,25 @@ impl JavaWorker {
         Self::start("ConnectStandalone", kafka, folder, &[&own, settings].concat(), &files)
     }
 
+    /// A standalone worker with the very files of one of ours, which does not run.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn in_place_of(worker: &Worker) -> Self {
+        let files = worker.write_files();
+        Self::launch("ConnectStandalone", Folder::new("java-connect"), worker.rest().clone(), files)
+    }
+
+    /// Ends it in good order.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
+    pub fn terminate(mut self) {
+        self.process.signal(Signal::TERM);
+        let _ = self.process.wait();
+    }
+
     /// A distributed worker of the cluster `group`.
     ///
     /// # Panics
@@ -144,12 +165,15 @@ impl JavaWorker {
         ];
         let file = folder.path().join("worker.properties");
         fs::write(&file, properties(&[&own, settings].concat())).expect("the worker's file");
+        let files = [vec![file.display().to_string()], files.to_vec()].concat();
+        Self::launch(class, folder, Rest::new(port), files)
+    }
+
+    fn launch(class: &str, folder: Folder, rest: Rest, files: Vec<String>) -> Self {
         let class = format!("org.apache.kafka.connect.cli.{class}");
         let arguments = arguments(&class, &["-Xmx512m", "-XX:+UseSerialGC"]);
-        let arguments =
-            arguments.into_iter().chain([file.display().to_string()]).chain(files.iter().cloned());
+        let arguments = arguments.into_iter().chain(files);
         let mut process = Process::start("java", arguments, &folder.path().join("log"));
-        let rest = Rest::new(port);
         wait::until("Kafka Connect to answer", || {
             assert!(process.exited().is_none(), "Kafka Connect ended:\n{}", process.log_tail(40));
             rest.try_get("/connectors").map(|_| ())

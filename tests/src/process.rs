@@ -123,6 +123,23 @@ impl Process {
         ended.unwrap_or_else(|_| panic!("process {id} does not end:\n{}", self.log_tail(60)))
     }
 
+    /// The most resident memory in bytes that was seen until it stopped growing.
+    ///
+    /// # Panics
+    /// When the process is gone, or grows for as long as the limit of [`wait::until`].
+    #[track_caller]
+    pub fn settled_memory(&self) -> u64 {
+        const STILL: u64 = 1 << 20;
+        const LOOKS: u32 = 100;
+        let (mut most, mut same) = (0, 0);
+        wait::until("memory to stop growing", || {
+            let now = self.usage().expect("the process is there").memory;
+            same = if now > most + STILL { 0 } else { same + 1 };
+            most = most.max(if same == 0 { now } else { most });
+            if same >= LOOKS { Ok(most.max(now)) } else { Err(format!("{now} bytes")) }
+        })
+    }
+
     /// Its resident memory in bytes, and the CPU time it has used.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! What has to happen for a connector to be as it is wanted: a pure state machine.
 //!
-//! The wish is a [`Target`]; the world is whether the connector has tasks. All changes of the wish are legal
-//! and repeating one changes nothing (`kafka-connect` states: STOPPED holds no tasks; PAUSED keeps those it
-//! has and makes none; RUNNING makes them when there are none).
+//! The wish is a [`Target`]; the world is whether anything of it runs: tasks, or its own instance. All changes
+//! of the wish are legal and repeating one changes nothing (`kafka-connect` states: STOPPED holds no tasks;
+//! PAUSED keeps those it has and makes none; RUNNING makes them when there are none).
 
 use super::status::State;
 pub(crate) use crate::config::Target;
@@ -23,8 +23,8 @@ pub(crate) enum Step {
 }
 
 /// What to do when `target` is wanted.
-pub(crate) fn step(target: Target, has_tasks: bool) -> Step {
-    match (target, has_tasks) {
+pub(crate) fn step(target: Target, is_active: bool) -> Step {
+    match (target, is_active) {
         (Target::Running, false) => Step::Start,
         (Target::Running, true) => Step::Resume,
         (Target::Paused, true) => Step::Pause,

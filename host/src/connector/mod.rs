@@ -2,11 +2,14 @@
 //!
 //! A connector is an actor: one tokio task that owns all of this and takes [`Command`]s, one at a time, so that
 //! a stop never races a restart. It plans (asks the plugin for task configurations, on an instance that is
-//! thrown away), starts tasks, passes orders to them and replaces their plugin one task after the other. What
-//! it shows ([`Shown`]) is read without asking it, so that a connector that is busy still answers.
+//! thrown away, or kept where the plugin watches the outside system: [`observer`]), starts tasks, passes orders to
+//! them and replaces their plugin one task after the other. A new plan ends the tasks that it has not, starts those
+//! that it has more, and leaves the others alone. What it shows ([`Shown`]) is read without asking it, so that a
+//! connector that is busy still answers.
 
 mod former;
 pub(crate) mod lifecycle;
+mod observer;
 mod parts;
 mod plan;
 mod shown;
@@ -17,7 +20,8 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use self::lifecycle::Target;
 pub(crate) use self::shown::{Shown, TaskView};
@@ -63,7 +67,8 @@ pub(crate) enum Command {
     PluginProblem(String),
     Restart(Restart, oneshot::Sender<()>),
     RestartTask(u32, oneshot::Sender<bool>),
-    Shutdown(Duration, oneshot::Sender<()>),
+    /// Sent by [`Connector::shutdown`].
+    Shutdown(Instant, oneshot::Sender<()>),
 }
 
 /// A worker's link to one connector.
@@ -71,6 +76,8 @@ pub(crate) enum Command {
 pub(crate) struct Connector {
     pub(crate) shown: Arc<Shown>,
     commands: mpsc::Sender<Command>,
+    /// True once it shall end: what it is busy with then need not be finished.
+    closing: Arc<watch::Sender<bool>>,
 }
 
 impl Connector {
@@ -78,10 +85,18 @@ impl Connector {
     pub(crate) fn start(services: Arc<Services>, config: ConnectorConfig, target: Target) -> Self {
         let (commands, inbox) = mpsc::channel(16);
         let shown = Arc::new(Shown::new(&config));
-        let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone());
+        let (closing, told) = watch::channel(false);
+        let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone(), told);
         // Ends by itself when the last sender of commands is gone.
         drop(tokio::spawn(supervisor.run(inbox)));
-        Self { shown, commands }
+        Self { shown, commands, closing: Arc::new(closing) }
+    }
+
+    /// Ends it: its tasks in good order, and where they stand when `limit` is over.
+    pub(crate) async fn shutdown(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let _ = self.closing.send_replace(true);
+        let _ = self.ask(|done| Command::Shutdown(until, done)).await;
     }
 
     /// Sends a command and waits until it is done; `None` when the connector has ended.

@@ -1,28 +1,29 @@
 //! Asking a plugin what only it knows: whether a configuration is right, and how the work is shared out.
 //!
-//! Both happen on an instance that is thrown away, under the limits of every guest, on the guests' runtime.
+//! Both happen on an instance that is thrown away, under the limits of every guest, on the guests' runtime. Only
+//! a connector that watches the outside system plans on the instance that it keeps ([`super::observer`]).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::{io, thread};
 
-use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems, Sandbox};
 use crate::plugin::{ConnectorInstance, Plugin, Setup};
 use crate::task::failure::Failure;
+use crate::task::spawn::{Place, Running};
 
-/// The configurations of a connector's tasks.
-pub(super) type TaskConfigs = Vec<BTreeMap<String, String>>;
+/// The configuration of a task, as the plugin returned it.
+pub(super) type TaskConfig = BTreeMap<String, String>;
 
 /// Asks the plugin for the configurations of its tasks.
 pub(super) async fn task_configs(
     services: &Arc<Services>,
     config: &ConnectorConfig,
     plugin: &Arc<Plugin>,
-) -> Result<TaskConfigs, Failure> {
+) -> Result<Vec<TaskConfig>, Failure> {
     let json = json(&config.raw);
     let max = config.tasks_max;
     let setup = setup(services, &config.name, plugin);
@@ -31,12 +32,18 @@ pub(super) async fn task_configs(
     on_guests(services, &sandbox, async move {
         let mut instance = ConnectorInstance::new(&plugin, setup).await.map_err(Failure::Call)?;
         instance.start(&json).await.map_err(Failure::Call)?;
-        let configs = instance.task_configs(max).await.map_err(Failure::Call)?;
+        let configs = ask(&mut instance, max).await?;
         // The instance goes; an error on its way out changes nothing that was planned.
         let _ = instance.stop().await;
-        configs.into_iter().map(|text| parse(&text)).collect()
+        Ok(configs)
     })
     .await
+}
+
+/// Asks an instance that was started.
+pub(super) async fn ask(instance: &mut ConnectorInstance, max: u32) -> Result<Vec<TaskConfig>, Failure> {
+    let configs = instance.task_configs(max).await.map_err(Failure::Call)?;
+    configs.into_iter().map(|text| parse(&text)).collect()
 }
 
 /// Asks the plugin whether a configuration is right.
@@ -95,7 +102,7 @@ struct Answer {
     errors: BTreeMap<String, Vec<String>>,
 }
 
-fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
+pub(super) fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
     Setup {
         connector: connector.into(),
         offsets: Some(Arc::new(services.offsets.reader(connector))),
@@ -104,31 +111,27 @@ fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
     }
 }
 
-/// Runs guest code where it belongs; what may read files, on a thread of its own.
+/// Runs guest code where it belongs; drops it when nobody waits for it any more.
 async fn on_guests<T: Send + 'static>(
     services: &Services,
     sandbox: &Sandbox,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
-    if !sandbox.blocks() {
-        return match services.guests.spawn(work).await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-    }
     let (done, result) = oneshot::channel();
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| Failure::Thread { source })?;
-    let started = thread::Builder::new().name("connector".to_owned()).spawn(move || {
-        // Who does not wait any more was dropped, and needs no answer.
-        let _ = done.send(runtime.block_on(work));
-    });
-    let _ = started.map_err(|source| Failure::Thread { source })?;
-    let gone = |_| Failure::Thread { source: io::Error::other("it panicked; see the log") };
-    result.await.map_err(gone)?
+    let work = async move {
+        let _ = done.send(work.await);
+    };
+    let running = Running::start(&services.guests, Place::of(sandbox), "connector", work);
+    let _running = running.map_err(|source| Failure::Thread { source })?;
+    result.await.map_err(|_| panicked())?
 }
 
-fn json(config: &BTreeMap<String, String>) -> String {
+/// The end of guest code that the worker's own code ended.
+pub(super) fn panicked() -> Failure {
+    Failure::Thread { source: io::Error::other("it panicked; see the log") }
+}
+
+pub(super) fn json(config: &BTreeMap<String, String>) -> String {
     serde_json::to_string(config).expect("a map of strings is JSON")
 }
 

@@ -1,6 +1,6 @@
 //! The tasks of one connector: starting them, ordering them about, ending them within a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::plan::TaskConfigs;
+use super::plan::TaskConfig;
 use super::{Services, TaskView};
 use crate::config::{ConnectorConfig, Kind};
 
@@ -18,7 +18,7 @@ use crate::task::context::{Context, Duty, Identity, Links, Order, code_version};
 use crate::task::drive::drive;
 use crate::task::failure::Failure;
 use crate::task::restart::RestartBudget;
-use crate::task::spawn::{Place, Running};
+use crate::task::spawn::{Place, Running, shown};
 use crate::task::status::{State, TaskStatus};
 use crate::task::{sink, source};
 
@@ -61,8 +61,10 @@ impl Tasks {
         self.numbers().any(|other| other == number)
     }
 
-    pub(super) fn configs(&self) -> TaskConfigs {
-        self.0.iter().map(|task| task.view.config.clone()).collect()
+    /// The numbers of those that have another configuration than these say, or none.
+    pub(super) fn other_than(&self, configs: &[TaskConfig]) -> BTreeSet<u32> {
+        let stays = |task: &&Task| configs.get(task.number as usize) == Some(&task.view.config);
+        self.0.iter().filter(|task| !stays(task)).map(|task| task.number).collect()
     }
 
     pub(super) fn views(&self) -> Vec<TaskView> {
@@ -84,23 +86,12 @@ impl Tasks {
         self.0.iter().fold(false, |asked, task| asked | task.reconfigure.swap(false, Ordering::Relaxed))
     }
 
-    /// Starts one task for each configuration.
-    pub(super) fn start(
-        &mut self,
-        services: &Arc<Services>,
-        config: &ConnectorConfig,
-        configs: TaskConfigs,
-        order: Order,
-    ) -> Result<(), Failure> {
-        self.start_some(services, config, (0..).zip(configs).collect(), order)
-    }
-
     /// Starts tasks with these numbers.
     pub(super) fn start_some(
         &mut self,
         services: &Arc<Services>,
         config: &ConnectorConfig,
-        configs: Vec<(u32, BTreeMap<String, String>)>,
+        configs: Vec<(u32, TaskConfig)>,
         order: Order,
     ) -> Result<(), Failure> {
         for (number, task_config) in configs {
@@ -180,7 +171,7 @@ async fn stop_one(connector: &str, task: &mut Task, until: Instant) {
 fn start(
     services: &Arc<Services>,
     config: &ConnectorConfig,
-    (number, task_config): (u32, BTreeMap<String, String>),
+    (number, task_config): (u32, TaskConfig),
     order: Order,
 ) -> Result<Task, Failure> {
     let plugin = order.plugin.clone();
@@ -210,16 +201,16 @@ fn start(
     };
     let context = Context::new(identity, links, budget);
     let sandbox = Arc::new(services.config.sandboxes.of(plugin.name()));
-    let place = if sandbox.blocks() { Place::OwnThread } else { Place::Shared };
+    let place = Place::of(&sandbox);
     let name = format!("{}-{number}", config.name);
     let running = match plugin.kind() {
         Kind::Source => {
             let body = source::Source::new(services.source_parts(config, sandbox)?);
-            Running::start(&services.guests, place, &name, status, drive(body, context))
+            Running::start(&services.guests, place, &name, shown(status, drive(body, context)))
         }
         Kind::Sink => {
             let body = sink::Sink::new(services.sink_parts(config, sandbox, number)?);
-            Running::start(&services.guests, place, &name, status, drive(body, context))
+            Running::start(&services.guests, place, &name, shown(status, drive(body, context)))
         }
         Kind::Transform => unreachable!("a transformation is no connector: the class look-up refuses it"),
     };

@@ -103,7 +103,7 @@ pub(crate) enum CallError {
     },
     /// What is granted cannot be given.
     #[error(transparent)]
-    Grant(#[from] super::files::GrantError),
+    Grant(#[from] super::grants::GrantError),
     /// The plugin has no such interface.
     #[error("plugin {plugin} is not a {wanted}")]
     WrongKind {

@@ -8,7 +8,7 @@
 
 use super::cache::Cache;
 use super::compile::Compiler;
-use super::files::Nowhere;
+use super::grants::Nowhere;
 use super::imports::{TaskState, add_to_linker};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,89 +9,20 @@
 //! Everything else is the WASI library's own implementation, told to work on the calling thread; only
 //! the streams are ours, because its own are not (see [`super::streams`]).
 
+use super::grants::{Granted, Preopen};
 use super::refusals::Refusals;
 use super::streams::{FileInput, FileOutput};
-use crate::config::{Grant, fs_key};
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, DescriptorFlags, DirectoryEntryStream, ErrorCode, HostDescriptor, HostDirectoryEntryStream,
     NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
-use wasmtime_wasi::{FsPerms, OpenMode};
-
-/// A grant that cannot be given.
-#[derive(Debug, thiserror::Error)]
-#[error("`{key}` cannot be granted")]
-pub(crate) struct GrantError {
-    /// The key with its value.
-    pub(crate) key: String,
-    /// Why the directory could not be opened.
-    #[source]
-    pub(crate) source: io::Error,
-}
-
-/// The directory that stands for everything that is not granted; one for the process.
-#[derive(Clone)]
-pub(crate) struct Nowhere(Dir);
-
-impl Nowhere {
-    /// Makes it: a new directory at `path`, unlinked as soon as it is open.
-    ///
-    /// # Errors
-    /// When the directory cannot be made.
-    pub(crate) fn new(path: &Path) -> io::Result<Self> {
-        std::fs::create_dir(path)?;
-        let dir = open_dir(path);
-        std::fs::remove_dir(path)?;
-        Ok(Self(Dir::new(dir?, FsPerms::ReadOnly, OpenMode::READ, true)))
-    }
-}
-
-fn open_dir(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_PATH).open(path)
-}
-
-/// The directories of one instance.
-pub(crate) struct Granted {
-    dirs: Vec<Preopen>,
-}
-
-struct Preopen {
-    dir: Dir,
-    path: PathBuf,
-    granted: bool,
-}
-
-impl Granted {
-    /// Opens what is granted.
-    ///
-    /// # Errors
-    /// When one of the directories cannot be opened.
-    pub(crate) fn open(plugin: &str, grants: &[Grant], nowhere: &Nowhere) -> Result<Self, GrantError> {
-        let mut dirs = Vec::with_capacity(grants.len() + 1);
-        for Grant { dir, write } in grants {
-            let file =
-                open_dir(dir).map_err(|source| GrantError { key: fs_key(plugin, dir, *write), source })?;
-            let (perms, mode) = match write {
-                true => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
-                false => (FsPerms::ReadOnly, OpenMode::READ),
-            };
-            dirs.push(Preopen { dir: Dir::new(file, perms, mode, true), path: dir.clone(), granted: true });
-        }
-        if dirs.iter().all(|dir| dir.path != Path::new("/")) {
-            dirs.push(Preopen { dir: nowhere.0.clone(), path: "/".into(), granted: false });
-        }
-        Ok(Self { dirs })
-    }
-}
 
 /// Marks the view for the linker.
 pub(crate) struct Files;
@@ -125,6 +56,24 @@ impl FilesView<'_> {
                 Err(ErrorCode::NotPermitted.into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses what is neither a file nor a directory. Opening a pipe waits for its other end, for ever if none
+    /// comes, and opening a device may do something; so it is looked at before it is opened. Only who may
+    /// write to the directory could put another thing there in between.
+    async fn check_kind(&mut self, fd: &Resource<Descriptor>, flags: PathFlags, path: &str) -> FsResult<()> {
+        use types::DescriptorType::{Directory, RegularFile, SymbolicLink};
+        let stat = self.wasi.stat_at(Resource::new_borrow(fd.rep()), flags, path.to_owned()).await;
+        match stat.map(|stat| stat.type_) {
+            // What is not there, or may not be looked at, the open itself has an error for; so it has for a link
+            // that is not to be followed.
+            Err(_) | Ok(Directory | RegularFile | SymbolicLink) => Ok(()),
+            Ok(kind) => {
+                let base = self.preopen(fd).map_or(Path::new(""), |preopen| &preopen.path).join(path);
+                self.refusals.special(&base, kind_name(kind));
+                Err(ErrorCode::Unsupported.into())
+            }
         }
     }
 
@@ -163,6 +112,16 @@ impl FilesView<'_> {
             return Err(ErrorCode::NotPermitted.into());
         }
         Ok(Arc::clone(&file.file))
+    }
+}
+
+fn kind_name(kind: types::DescriptorType) -> &'static str {
+    use types::DescriptorType::{BlockDevice, CharacterDevice, Fifo, Socket};
+    match kind {
+        Fifo => "a named pipe",
+        Socket => "a socket",
+        BlockDevice | CharacterDevice => "a device",
+        _ => "something special",
     }
 }
 
@@ -296,6 +255,7 @@ impl HostDescriptor for FilesView<'_> {
         let write = flags.contains(DescriptorFlags::WRITE)
             || open_flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         self.check(&fd, &path, open_flags.contains(OpenFlags::DIRECTORY), write)?;
+        self.check_kind(&fd, path_flags, &path).await?;
         let rep = fd.rep();
         let result = self.wasi.open_at(fd, path_flags, path.clone(), open_flags, flags).await;
         self.explain(rep, &path, write, result)
@@ -378,22 +338,5 @@ mod tests {
     fn paths_that_leave_their_directory_are_seen() {
         assert!(climbs("../x") && climbs("a/../../x") && climbs("/x"));
         assert!(!climbs("a/../x") && !climbs("./x"));
-    }
-
-    #[test]
-    fn nowhere_is_empty_and_stays_so() {
-        let scratch = tempfile::tempdir().unwrap();
-        let nowhere = Nowhere::new(&scratch.path().join("nowhere")).unwrap();
-        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
-        assert!(nowhere.0.dir.metadata().unwrap().is_dir());
-    }
-
-    #[test]
-    fn a_grant_of_what_is_not_there_names_its_key() {
-        let scratch = tempfile::tempdir().unwrap();
-        let nowhere = Nowhere::new(&scratch.path().join("nowhere")).unwrap();
-        let grant = Grant { dir: scratch.path().join("missing"), write: true };
-        let error = Granted::open("file-sink", &[grant], &nowhere).err().unwrap();
-        assert!(error.key.starts_with("sandbox.file-sink.fs=") && error.key.ends_with("/missing:rw"));
     }
 }

@@ -8,7 +8,8 @@
 
 use super::bindings::{host, sink_context, source_context, types};
 use super::engine::Engine;
-use super::files::{Files, FilesView, GrantError, Granted};
+use super::files::{Files, FilesView};
+use super::grants::{GrantError, Granted};
 use super::limits::{HANDLES, Limits};
 use super::log::{GuestLog, Level, Speaker, Stdio};
 use super::meters::Meters;

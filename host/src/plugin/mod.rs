@@ -15,7 +15,7 @@
 //! Wasmtime.
 #![allow(
     dead_code,
-    reason = "the contract is bound whole: transformations, watched connectors and changes of offsets have no caller yet"
+    reason = "the contract is bound whole: transformations and changes of offsets have no caller yet"
 )]
 
 mod bindings;
@@ -26,6 +26,7 @@ mod compile;
 mod digest;
 mod engine;
 mod files;
+mod grants;
 mod imports;
 mod instance;
 mod limits;

@@ -64,6 +64,13 @@ impl Refusals {
         );
     }
 
+    /// The guest wanted to open what is neither a file nor a directory.
+    pub(crate) fn special(&self, path: &Path, kind: &str) {
+        let what =
+            format!("refused {}: it is {kind}, and only files and directories can be opened", path.display());
+        self.say(&what, &what);
+    }
+
     /// The guest wanted something of the network that no connection is.
     pub(crate) fn network(&self, what: &str) {
         let plugin = &self.log.speaker().plugin;
@@ -104,7 +111,7 @@ impl Refusals {
             "no TLS with {host}: {error}; whom to trust besides what the system does is set with \
              `sandbox.{plugin}.tls.ca=/file.pem`"
         );
-        self.say(&text, &text);
+        self.tell(&text, &text);
     }
 
     /// The guest wanted a secret. Answers with what the guest is told.
@@ -119,6 +126,10 @@ impl Refusals {
 
     fn say(&self, about: &str, text: &str) {
         self.meters.add_refusal();
+        self.tell(about, text);
+    }
+
+    fn tell(&self, about: &str, text: &str) {
         // A set: a panic elsewhere leaves it whole.
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.len() < LINES && said.insert(about.to_owned()) {

@@ -14,12 +14,20 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::status::{State, TaskStatus};
+use crate::config::Sandbox;
 
 /// Where a task is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Shared,
     OwnThread,
+}
+
+impl Place {
+    /// Where an instance with these grants has to run.
+    pub(crate) fn of(sandbox: &Sandbox) -> Self {
+        if sandbox.blocks() { Self::OwnThread } else { Self::Shared }
+    }
 }
 
 /// A task that was started.
@@ -36,7 +44,7 @@ enum Abort {
 }
 
 impl Running {
-    /// Starts `task`. `status` turns to failed should the task end by a panic.
+    /// Starts `task`.
     ///
     /// # Errors
     /// The operating system has no thread left.
@@ -44,20 +52,16 @@ impl Running {
         guests: &Handle,
         place: Place,
         name: &str,
-        status: watch::Sender<TaskStatus>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Self> {
         let (ended, done) = oneshot::channel();
-        let watched = async move {
-            let mut guard = PanicGuard { status, armed: true };
+        let task = async move {
             task.await;
-            guard.armed = false;
-            drop(guard);
             let _ = ended.send(());
         };
         let abort = match place {
-            Place::Shared => Abort::Shared(guests.spawn(watched).abort_handle()),
-            Place::OwnThread => Abort::Thread(Some(on_own_thread(name, watched)?)),
+            Place::Shared => Abort::Shared(guests.spawn(task).abort_handle()),
+            Place::OwnThread => Abort::Thread(Some(on_own_thread(name, task)?)),
         };
         Ok(Self { done, abort })
     }
@@ -100,6 +104,13 @@ fn on_own_thread(
         runtime.shutdown_background();
     })?;
     Ok(stop)
+}
+
+/// `task`, with a status that turns to failed should it end by a panic.
+pub(crate) async fn shown(status: watch::Sender<TaskStatus>, task: impl Future<Output = ()>) {
+    let mut guard = PanicGuard { status, armed: true };
+    task.await;
+    guard.armed = false;
 }
 
 /// Tells of a task that a panic of the worker's own code ended.

@@ -140,7 +140,7 @@ impl Worker {
         let entry = self.entry(name)?;
         let _turn = entry.turn.lock().await;
         let limit = self.inner.services.config.shutdown_timeout;
-        let _ = entry.connector.ask(|done| Command::Shutdown(limit, done)).await;
+        entry.connector.shutdown(limit).await;
         let mut connectors = self.lock();
         // Deleted twice at once, and created anew in between: the new one is not meant.
         if connectors.get(name).is_some_and(|there| Arc::ptr_eq(&there.turn, &entry.turn)) {
@@ -234,9 +234,7 @@ impl Worker {
         let entries: Vec<Entry> = self.lock().values().cloned().collect();
         let mut stops = tokio::task::JoinSet::new();
         for Entry { connector, .. } in entries {
-            let _ = stops.spawn(async move {
-                let _ = connector.ask(|done| Command::Shutdown(limit, done)).await;
-            });
+            let _ = stops.spawn(async move { connector.shutdown(limit).await });
         }
         let _ = stops.join_all().await;
     }

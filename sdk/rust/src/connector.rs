@@ -14,22 +14,28 @@ use crate::{ConfigMap, Error};
 pub trait Connector {
     /// The configuration of each task, at most `max_tasks`.
     ///
+    /// Called at the start and whenever [`watch`](Self::watch) or
+    /// [`request_reconfiguration`](crate::request_reconfiguration) asked for it. A task whose configuration
+    /// is the one it had goes on undisturbed.
+    ///
     /// # Errors
-    /// The tasks cannot be planned: the connector fails, or is asked again where that makes sense.
+    /// The tasks cannot be planned: the connector fails.
     fn task_configs(&mut self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error>;
 
     /// Waits at most so long for the outside system to change, less when
     /// [`should_stop`](crate::should_stop) says so. True: plan the tasks again. Called only if the
-    /// manifest says [`watch`](crate::Manifest::watch).
+    /// manifest says [`watch`](crate::Manifest::watch), again and again, once a second if it
+    /// does not wait.
     ///
     /// # Errors
-    /// As for [`task_configs`](Self::task_configs).
+    /// The outside system cannot be watched: the connector fails, its tasks go on. It starts again with
+    /// backoff, unless the error is one of the [configuration](Error::config).
     fn watch(&mut self, max_wait: Duration) -> Result<bool, Error> {
         let _ = max_wait;
         Ok(false)
     }
 
-    /// The connector ends.
+    /// The connector ends, or is paused: it is then started anew when it goes on.
     fn stop(&mut self) {}
 }
 

@@ -61,7 +61,7 @@ fn check_trace(worker: &Worker, name: &str, fault: &Fault) {
 
 /// Waits until a topic has records that it has not now.
 #[track_caller]
-fn await_more(kafka: &Kafka, topic: &str) {
+pub(super) fn await_more(kafka: &Kafka, topic: &str) {
     let before: i64 = kafka.end_offsets(topic).iter().sum();
     kafka.await_records(topic, before + 200);
 }
@@ -73,7 +73,7 @@ fn numbers(kafka: &Kafka, topic: &str) -> Vec<u64> {
 
 /// Checks that a source's numbers all arrived, the first arrivals in order, and returns how many came again.
 #[track_caller]
-fn check_numbers(numbers: &[u64]) -> usize {
+pub(super) fn check_numbers(numbers: &[u64]) -> usize {
     let mut next = 0;
     for &number in numbers {
         assert!(number <= next, "{number} came before {next}");
@@ -82,7 +82,7 @@ fn check_numbers(numbers: &[u64]) -> usize {
     numbers.len() - usize::try_from(next).unwrap()
 }
 
-fn lines(path: &std::path::Path) -> Vec<String> {
+pub(super) fn lines(path: &std::path::Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 

@@ -70,6 +70,8 @@ impl Kafka {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
+            // As Java's: a consumer has to take a batch whole.
+            .set("batch.size", "16384")
             .create()
             .expect("a producer");
         for record in records {

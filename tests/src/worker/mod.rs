@@ -144,17 +144,27 @@ impl Worker {
     /// When it runs already, or cannot be started.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
-        let file = self.folder.path().join("worker.properties");
-        fs::write(&file, text(&self.settings)).expect("the worker's file");
-        let mut arguments = vec!["standalone".to_owned(), file.display().to_string()];
+        let arguments = [vec!["standalone".to_owned()], self.write_files()].concat();
+        self.process = Some(Process::start(binary(), arguments, &self.log_file()));
+    }
+
+    /// Writes its configuration: the worker's file, then one for each connector.
+    ///
+    /// # Panics
+    /// When one cannot be written.
+    pub fn write_files(&self) -> Vec<String> {
+        let write = |name: &str, settings: &BTreeMap<String, String>| {
+            let file = self.folder.path().join(format!("{name}.properties"));
+            fs::write(&file, text(settings)).expect("a file of properties");
+            file.display().to_string()
+        };
+        let mut files = vec![write("worker", &self.settings)];
         for (name, config) in &self.connectors {
             let mut config = config.clone();
             config.insert("name".to_owned(), name.clone());
-            let file = self.folder.path().join(format!("{name}.properties"));
-            fs::write(&file, text(&config)).expect("a connector's file");
-            arguments.push(file.display().to_string());
+            files.push(write(name, &config));
         }
-        self.process = Some(Process::start(binary(), arguments, &self.log_file()));
+        files
     }
 
     /// Its process.

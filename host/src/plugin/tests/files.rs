@@ -101,3 +101,27 @@ fn what_is_granted_for_reading_cannot_be_written() {
     ready(task.state.files().sync_data(again())).unwrap();
     assert_eq!(std::fs::read(dir.path().join("new")).unwrap(), b"abc");
 }
+
+#[test]
+fn a_pipe_in_a_granted_directory_is_refused_and_nobody_waits_for_its_other_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("pipe", dir.path().join("link")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+    let grant = dir.path().to_owned();
+    let (done, tried) = std::sync::mpsc::channel();
+    // On a thread of its own: where the open is not refused, it never returns.
+    let _ = std::thread::spawn(move || {
+        let mut task = Task::new(&[(&grant, true)]);
+        for (name, write) in [("pipe", false), ("pipe", true), ("link", false), ("socket", false)] {
+            let refused = task.open(&grant.join(name), write).unwrap_err();
+            done.send((name, refused, task.meters.refusals())).unwrap();
+        }
+    });
+    for (count, name) in (1..).zip(["pipe", "pipe", "link", "socket"]) {
+        let answer = tried.recv_timeout(std::time::Duration::from_secs(60)).expect("an answer to the open");
+        assert_eq!(answer, (name, ErrorCode::Unsupported, count));
+    }
+}

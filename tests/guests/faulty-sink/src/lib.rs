@@ -1,12 +1,14 @@
 //! A sink that writes what it gets: a line `topic partition offset key value` a record, to `file` if
 //! there is one, durable at the next pre-commit.
 //!
-//! Beside the keys of `fault`: `hold`, whether nothing is committed unless it must be;
+//! Beside the keys of `fault` and `connector`: `hold`, whether nothing is committed unless it must be;
 //! `assign.seek`, offsets to seek to when partitions come; `put.timeout.ms`; `put.request.commit`;
 //! `put.pause`, partitions to pause at the first put, and resume at the put `put.resume.after`.
 
 #![cfg(target_arch = "wasm32")]
 
+#[path = "../../connector.rs"]
+mod connector;
 #[path = "../../fault.rs"]
 mod fault;
 
@@ -15,7 +17,7 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
-use bindings::exports::transom::connect::{connector, plugin, sink_task};
+use bindings::exports::transom::connect::{plugin, sink_task};
 use bindings::transom::connect::types::Error;
 use bindings::transom::connect::{host, sink_context};
 use fault::{Faults, error, key, manifest, parse};
@@ -25,12 +27,12 @@ use transom_batch::{Batch, Failure, Limits, OutcomeWriter};
 mod bindings {
     #![allow(unsafe_code, unreachable_pub, clippy::allow_attributes_without_reason, reason = "generated")]
     wit_bindgen::generate!({ path: "../../../wit", world: "sink-plugin" });
-    use super::Sink;
-    export!(Sink);
+    use super::Plugin;
+    export!(Plugin);
 }
 
 #[derive(Debug)]
-struct Sink;
+struct Plugin;
 
 #[derive(Debug)]
 struct Task {
@@ -40,51 +42,16 @@ struct Task {
 }
 
 thread_local! {
-    static CONNECTOR: RefCell<Faults> = RefCell::default();
     static TASK: RefCell<Option<Task>> = const { RefCell::new(None) };
 }
 
-impl plugin::Guest for Sink {
+impl plugin::Guest for Plugin {
     fn describe() -> String {
         manifest("sink", json!([key("file", "STRING", json!(null)), key("hold", "BOOLEAN", json!("false"))]))
     }
 }
 
-impl connector::Guest for Sink {
-    fn validate(config: String) -> String {
-        match parse(&config).and_then(|config| Faults::new(config).call("validate")) {
-            Ok(None) => String::new(),
-            Ok(Some(_)) => "{".to_owned(),
-            Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
-        }
-    }
-
-    fn alter_offsets(config: String, _offsets: String) -> Result<bool, Error> {
-        Faults::new(parse(&config)?).call("alter-offsets").map(|_| false)
-    }
-
-    fn start(config: String) -> Result<(), Error> {
-        let mut faults = Faults::new(parse(&config)?);
-        faults.call("start")?;
-        CONNECTOR.set(faults);
-        Ok(())
-    }
-
-    fn task_configs(max_tasks: u32) -> Result<Vec<String>, Error> {
-        CONNECTOR.with_borrow_mut(|faults| {
-            faults.call("task-configs")?;
-            Ok(vec![faults.config(); max_tasks as usize])
-        })
-    }
-
-    fn watch(_max_wait_ms: u32) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    fn stop() {}
-}
-
-impl sink_task::Guest for Sink {
+impl sink_task::Guest for Plugin {
     fn open(config: String) -> Result<(), Error> {
         let mut faults = Faults::new(parse(&config)?);
         faults.call("open")?;

@@ -1,10 +1,12 @@
 //! A source that counts: record `n` of a task has the value `n` and moves its offset to `n + 1`.
 //!
-//! Beside the keys of `fault`: `topic`; `partition`; `records`, after which it is idle;
+//! Beside the keys of `fault` and `connector`: `topic`; `partition`; `records`, after which it is idle;
 //! `poll.records`, the size of a batch.
 
 #![cfg(target_arch = "wasm32")]
 
+#[path = "../../connector.rs"]
+mod connector;
 #[path = "../../fault.rs"]
 mod fault;
 mod rubbish;
@@ -13,7 +15,7 @@ use std::cell::RefCell;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bindings::exports::transom::connect::{connector, plugin, source_task};
+use bindings::exports::transom::connect::{plugin, source_task};
 use bindings::transom::connect::types::Error;
 use bindings::transom::connect::{host, source_context};
 use fault::{Faults, error, key, manifest, parse};
@@ -23,12 +25,12 @@ use transom_batch::{Format, Run, Writer};
 mod bindings {
     #![allow(unsafe_code, unreachable_pub, clippy::allow_attributes_without_reason, reason = "generated")]
     wit_bindgen::generate!({ path: "../../../wit", world: "source-plugin" });
-    use super::Source;
-    export!(Source);
+    use super::Plugin;
+    export!(Plugin);
 }
 
 #[derive(Debug)]
-struct Source;
+struct Plugin;
 
 #[derive(Debug)]
 struct Task {
@@ -38,11 +40,10 @@ struct Task {
 }
 
 thread_local! {
-    static CONNECTOR: RefCell<Faults> = RefCell::default();
     static TASK: RefCell<Option<Task>> = const { RefCell::new(None) };
 }
 
-impl plugin::Guest for Source {
+impl plugin::Guest for Plugin {
     fn describe() -> String {
         let keys = [
             key("topic", "STRING", json!("faulty")),
@@ -53,46 +54,7 @@ impl plugin::Guest for Source {
     }
 }
 
-impl connector::Guest for Source {
-    fn validate(config: String) -> String {
-        match parse(&config).and_then(|config| Faults::new(config).call("validate")) {
-            Ok(None) => String::new(),
-            Ok(Some(_)) => "{".to_owned(),
-            Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
-        }
-    }
-
-    fn alter_offsets(config: String, _offsets: String) -> Result<bool, Error> {
-        Faults::new(parse(&config)?).call("alter-offsets").map(|_| false)
-    }
-
-    fn start(config: String) -> Result<(), Error> {
-        let mut faults = Faults::new(parse(&config)?);
-        faults.call("start")?;
-        CONNECTOR.set(faults);
-        Ok(())
-    }
-
-    fn task_configs(max_tasks: u32) -> Result<Vec<String>, Error> {
-        CONNECTOR.with_borrow_mut(|faults| {
-            let config = faults.config();
-            Ok(match faults.call("task-configs")?.as_deref() {
-                None => vec![config; max_tasks as usize],
-                Some("no-tasks") => Vec::new(),
-                Some("too-many-tasks") => vec![config; max_tasks as usize + 1],
-                Some(_) => vec!["{".to_owned()],
-            })
-        })
-    }
-
-    fn watch(_max_wait_ms: u32) -> Result<bool, Error> {
-        Ok(false)
-    }
-
-    fn stop() {}
-}
-
-impl source_task::Guest for Source {
+impl source_task::Guest for Plugin {
     fn open(config: String) -> Result<(), Error> {
         let mut faults = Faults::new(parse(&config)?);
         faults.call("open")?;

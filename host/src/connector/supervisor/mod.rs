@@ -1,0 +1,345 @@
+//! The actor that owns a connector.
+
+mod swap;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::config::ConnectorConfig;
+use crate::connector::former::Watch;
+use crate::connector::lifecycle::{Step, Target, reached, step};
+use crate::connector::observer::{Observer, Word};
+use crate::connector::plan::TaskConfig;
+use crate::connector::status::State;
+use crate::connector::tasks::{Task, Tasks};
+use crate::connector::{Command, Restart, Services, Shown, plan};
+use crate::plugin::Plugin;
+use crate::task::context::{Duty, Order, code_version};
+
+/// How often tasks are asked whether their guests want another plan.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(super) struct Supervisor {
+    services: Arc<Services>,
+    config: ConnectorConfig,
+    target: Target,
+    shown: Arc<Shown>,
+    /// The code of the tasks; `None` until the class was found.
+    plugin: Option<Arc<Plugin>>,
+    tasks: Tasks,
+    /// The connector's own instance, if the plugin watches the outside system and the target is to run.
+    observer: Option<Observer>,
+    /// Over its consumer group.
+    watch: Option<Watch>,
+    /// Tasks that have yet to be told of `plugin`, the first being at it.
+    swapping: VecDeque<u32>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        services: Arc<Services>,
+        config: ConnectorConfig,
+        target: Target,
+        shown: Arc<Shown>,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            services,
+            config,
+            target,
+            shown,
+            plugin: None,
+            tasks: Tasks::default(),
+            observer: None,
+            watch: None,
+            swapping: VecDeque::new(),
+            closing,
+        }
+    }
+
+    /// Runs until shut down, or until nobody can send commands any more.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        self.reach().await;
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                command = inbox.recv() => {
+                    let Some(command) = command else { break };
+                    if let Some(done) = self.obey(command).await {
+                        let _ = done.send(());
+                        return;
+                    }
+                }
+                () = self.tasks.swapped(self.swapping.front().copied()) => self.swap_next(),
+                word = Observer::hear(self.observer.as_mut()) => self.heed(word).await,
+                _ = look.tick() => if self.tasks.take_reconfigure() { self.replan().await },
+            }
+        }
+        self.stop(self.services.config.shutdown_timeout).await;
+    }
+
+    /// Carries a command out. Some: the connector has ended.
+    async fn obey(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
+        match command {
+            Command::SetTarget(target, done) => {
+                self.target = target;
+                self.reach().await;
+                let _ = done.send(());
+            }
+            Command::Configure(config, done) => {
+                self.stop(self.services.config.shutdown_timeout).await;
+                self.config = *config;
+                self.shown.set_config(self.config.raw.clone());
+                self.plugin = None;
+                self.reach().await;
+                let _ = done.send(());
+            }
+            Command::Swap(plugin) => self.swap(plugin).await,
+            Command::PluginProblem(problem) => self.shown.set_plugin_problem(problem),
+            Command::Restart(what, done) => {
+                let _ = done.send(());
+                self.restart(what).await;
+            }
+            Command::RestartTask(task, done) => {
+                let exists = self.tasks.contains(task);
+                let _ = done.send(exists);
+                if exists {
+                    self.restart_tasks(BTreeSet::from([task])).await;
+                }
+            }
+            Command::Shutdown(until, done) => {
+                self.stop(until.saturating_duration_since(Instant::now())).await;
+                self.shown.set_state(State::Unassigned, None);
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    /// Does what the target asks for.
+    async fn reach(&mut self) {
+        let step = step(self.target, self.is_active());
+        match step {
+            Step::Start => self.start().await,
+            Step::Stop => self.stop(self.services.config.shutdown_timeout).await,
+            Step::Pause => {
+                self.order(Duty::Pause);
+                self.unobserve(self.services.config.shutdown_timeout).await;
+            }
+            Step::Resume => self.order(Duty::Run),
+            Step::Nothing => {}
+        }
+        // The old one first: what it found is no news of the new one's group.
+        self.watch = None;
+        self.watch = Watch::start(&self.services, &self.config, self.target, &self.shown);
+        match step {
+            Step::Start => {}
+            // Its instance says how it is, and may have said so already.
+            Step::Resume if self.watches() => {
+                if self.observer.is_none() {
+                    self.observe().await;
+                }
+            }
+            _ => self.shown.set_state(reached(self.target), None),
+        }
+    }
+
+    /// Whether anything runs.
+    fn is_active(&self) -> bool {
+        !self.tasks.is_empty() || self.observer.is_some()
+    }
+
+    /// Whether the plugin watches the outside system.
+    fn watches(&self) -> bool {
+        self.plugin.as_ref().is_some_and(|plugin| plugin.manifest().watch)
+    }
+
+    /// What the plugin answers, which may take it as long as it is granted. `None`: the connector shall end
+    /// first, and then no answer is worth the wait.
+    async fn answer<T>(&self, asked: impl Future<Output = T>) -> Option<T> {
+        let mut closing = self.closing.clone();
+        let closed = async move {
+            if closing.wait_for(|closing| *closing).await.is_err() {
+                // Nobody is left to close it; the end of the commands does.
+                pending().await
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            () = closed => {
+                info!(connector = self.config.name, "stopping: what the plugin was asked for is not waited for");
+                None
+            }
+        }
+    }
+
+    /// Plans and starts the tasks.
+    async fn start(&mut self) {
+        let class = &self.config.class;
+        let Some(plugin) = self.services.registry.find(class) else {
+            return self.fail(format!("no plugin for connector.class={class} in plugin.path"));
+        };
+        self.plugin = Some(plugin.clone());
+        self.shown.set_code(plugin.kind(), code_version(&plugin));
+        if self.watches() {
+            return self.observe().await;
+        }
+        match self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await {
+            Some(Ok(configs)) => self.apply(configs).await,
+            Some(Err(failure)) => self.fail(failure.trace()),
+            None => {}
+        }
+    }
+
+    fn fail(&self, trace: String) {
+        warn!(connector = self.config.name, "connector failed: {trace}");
+        self.shown.set_state(State::Failed, Some(trace));
+    }
+
+    /// Starts the connector's own instance, and does what it says first.
+    async fn observe(&mut self) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        if let Some(word) = self.first_word(&plugin).await {
+            self.heed(word).await;
+        }
+    }
+
+    /// `None`: as in [`Self::answer`].
+    async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Option<Word> {
+        let mut observer = match Observer::start(&self.services, &self.config, plugin) {
+            Ok(observer) => observer,
+            Err(failure) => return Some(Word::Failed(failure.trace())),
+        };
+        let word = self.answer(Observer::hear(Some(&mut observer))).await;
+        self.observer = Some(observer);
+        word
+    }
+
+    async fn heed(&mut self, word: Word) {
+        match word {
+            Word::Planned(configs) => self.apply(configs).await,
+            Word::Failed(trace) => self.shown.set_state(State::Failed, Some(trace)),
+        }
+    }
+
+    /// Ends the connector's own instance, if there is one.
+    async fn unobserve(&mut self, limit: Duration) {
+        if let Some(observer) = self.observer.take() {
+            observer.stop(&self.config.name, limit).await;
+        }
+    }
+
+    /// A guest asked for it: other tasks, if the plugin now answers with other configurations.
+    async fn replan(&mut self) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        if self.watches() {
+            // Where there is none, the next one plans anyway.
+            return self.observer.iter().for_each(Observer::plan);
+        }
+        let Some(planned) = self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await
+        else {
+            return;
+        };
+        match planned {
+            Ok(configs) => self.apply(configs).await,
+            Err(failure) => {
+                warn!(connector = self.config.name, "no new task configurations: {}", failure.trace());
+            }
+        }
+    }
+
+    /// Makes the tasks those of a plan. Tasks that are in it as they are go on undisturbed.
+    async fn apply(&mut self, configs: Vec<TaskConfig>) {
+        let gone = self.tasks.other_than(&configs);
+        let missing: Vec<(u32, TaskConfig)> = (0..)
+            .zip(configs)
+            .filter(|(number, _)| !self.tasks.contains(*number) || gone.contains(number))
+            .collect();
+        if !self.tasks.is_empty() && (!gone.is_empty() || !missing.is_empty()) {
+            let started: Vec<u32> = missing.iter().map(|(number, _)| *number).collect();
+            info!(
+                connector = self.config.name,
+                "the plugin plans anew: ends tasks {gone:?}, starts {started:?}"
+            );
+        }
+        let limit = self.services.config.shutdown_timeout;
+        let _ = self.tasks.stop_some(&self.config.name, &gone, limit).await;
+        if self.begin(missing) {
+            self.shown.set_state(reached(self.target), None);
+        }
+    }
+
+    /// Starts tasks. False: they could not, and the connector failed.
+    fn begin(&mut self, configs: Vec<(u32, TaskConfig)>) -> bool {
+        let Some(plugin) = self.plugin.clone() else { return false };
+        let duty = if self.target == Target::Paused { Duty::Pause } else { Duty::Run };
+        let started = self.tasks.start_some(&self.services, &self.config, configs, Order { duty, plugin });
+        self.shown.set_tasks(self.tasks.views());
+        // Nobody waits for a task to take new code that is not there any more.
+        self.swapping.retain(|number| self.tasks.contains(*number));
+        self.swap_one();
+        if let Err(failure) = &started {
+            self.fail(failure.trace());
+        }
+        started.is_ok()
+    }
+
+    fn order(&mut self, duty: Duty) {
+        self.tasks.each(|task| task.order(|order| order.duty = duty));
+    }
+
+    /// Ends everything, side by side.
+    async fn stop(&mut self, limit: Duration) {
+        self.swapping.clear();
+        let (name, observer) = (&self.config.name, self.observer.take());
+        let unobserve = async {
+            if let Some(observer) = observer {
+                observer.stop(name, limit).await;
+            }
+        };
+        let ((), ()) = tokio::join!(unobserve, self.tasks.stop(name, limit));
+        self.shown.set_tasks(Vec::new());
+    }
+
+    async fn restart(&mut self, what: Restart) {
+        let limit = self.services.config.shutdown_timeout;
+        let failed = self.shown.status().state == State::Failed;
+        let itself = !what.only_failed || failed;
+        // What is all the connector is, or what failed before all of its tasks were there, starts from nothing.
+        if self.tasks.is_empty() || (failed && what.include_tasks && !self.watches()) {
+            if itself {
+                self.stop(limit).await;
+                self.reach().await;
+            }
+            return;
+        }
+        if itself && self.observer.is_some() {
+            self.unobserve(limit).await;
+            self.observe().await;
+        }
+        if what.include_tasks {
+            let chosen = self
+                .tasks
+                .iter()
+                .filter(|task| !what.only_failed || task.view.status.borrow().state == State::Failed)
+                .map(|task| task.number)
+                .collect();
+            self.restart_tasks(chosen).await;
+        }
+    }
+
+    async fn restart_tasks(&mut self, chosen: BTreeSet<u32>) {
+        let limit = self.services.config.shutdown_timeout;
+        let stopped = self.tasks.stop_some(&self.config.name, &chosen, limit).await;
+        let _ = self.begin(stopped.into_iter().map(|task: Task| (task.number, task.view.config)).collect());
+    }
+}

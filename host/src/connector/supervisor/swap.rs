@@ -1,0 +1,102 @@
+//! Other code for a connector that runs: a new version of its plugin.
+//!
+//! The new version has to accept the configuration and, where it watches the outside system, to start the connector
+//! and plan; else the connector stays with the old one and says so. Then the tasks move, one after the other, each
+//! by the one path, and with the same rule for themselves.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::Supervisor;
+use crate::connector::lifecycle::Target;
+use crate::connector::observer::Word;
+use crate::connector::plan::{self, TaskConfig};
+use crate::plugin::Plugin;
+use crate::task::context::code_version;
+
+impl Supervisor {
+    /// Moves the tasks to new code, one after the other.
+    pub(super) async fn swap(&mut self, plugin: Arc<Plugin>) {
+        let Some(old) = self.plugin.clone() else {
+            // It may be what the connector was missing.
+            return if self.target == Target::Running {
+                self.reach().await
+            };
+        };
+        if old.sha256() == plugin.sha256() {
+            return;
+        }
+        let Some(valid) = self.answer(plan::validate(&self.services, &self.config, &plugin)).await else {
+            return;
+        };
+        if let Err(problems) = valid {
+            return self.refuse(&plugin, &format!("refuses the connector's configuration: {problems}"));
+        }
+        let Ok(configs) = self.swap_observer(&plugin).await else { return };
+        info!(
+            connector = self.config.name,
+            "replacing plugin {}: version {} ({}) by version {} ({})",
+            plugin.name(),
+            old.version(),
+            old.sha256(),
+            plugin.version(),
+            plugin.sha256()
+        );
+        self.plugin = Some(plugin.clone());
+        self.shown.set_code(plugin.kind(), code_version(&plugin));
+        match configs {
+            Some(configs) => self.apply(configs).await,
+            // What the old one's instance said last, a failure maybe, shall not be the last word.
+            None if self.target == Target::Running && old.manifest().watch => self.replan().await,
+            None => {}
+        }
+        if !self.is_active() {
+            // A connector that failed to plan gets another chance with other code.
+            return self.reach().await;
+        }
+        self.swapping = self.tasks.numbers().collect();
+        self.swap_one();
+    }
+
+    /// Moves the connector's own instance to new code, if it has one and that wants one. Some: what the new one
+    /// plans. An error: it could not start, and the old code goes on.
+    async fn swap_observer(&mut self, plugin: &Arc<Plugin>) -> Result<Option<Vec<TaskConfig>>, ()> {
+        self.unobserve(self.services.config.shutdown_timeout).await;
+        if self.target != Target::Running || !plugin.manifest().watch {
+            return Ok(None);
+        }
+        match self.first_word(plugin).await {
+            None => Err(()),
+            Some(Word::Planned(configs)) => Ok(Some(configs)),
+            Some(Word::Failed(trace)) => {
+                self.unobserve(self.services.config.shutdown_timeout).await;
+                self.refuse(plugin, &format!("failed to start the connector: {trace}"));
+                if self.watches() {
+                    self.observe().await;
+                }
+                Err(())
+            }
+        }
+    }
+
+    /// Reports new code that is not taken.
+    fn refuse(&self, plugin: &Plugin, why: &str) {
+        let old = self.plugin.as_ref().map_or_else(String::new, |old| old.version().to_string());
+        let problem =
+            format!("version {} ({}) {why}; version {old} goes on", plugin.version(), plugin.sha256());
+        warn!(connector = self.config.name, "plugin {}: {problem}", plugin.name());
+        self.shown.set_plugin_problem(problem);
+    }
+
+    pub(super) fn swap_next(&mut self) {
+        let _ = self.swapping.pop_front();
+        self.swap_one();
+    }
+
+    pub(super) fn swap_one(&mut self) {
+        if let (Some(task), Some(plugin)) = (self.swapping.front(), &self.plugin) {
+            self.tasks.with(*task, |task| task.order(|order| order.plugin = plugin.clone()));
+        }
+    }
+}
