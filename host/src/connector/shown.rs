@@ -1,13 +1,14 @@
 //! What a connector shows of itself: read by REST and metrics, written by its actor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
 use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
 use crate::config::ConnectorConfig;
 use crate::config::Kind;
+use crate::lock::unpoisoned;
 use crate::task::metrics::TaskMetrics;
 
 /// A task as others see it.
@@ -64,8 +65,7 @@ impl Shown {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Plain values that are replaced whole: a panic elsewhere leaves nothing half-written.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.inner.lock())
     }
 
     pub(crate) fn config(&self) -> BTreeMap<String, String> {
