@@ -40,7 +40,7 @@ use crate::task::restart::RestartBudget;
 use crate::task::spawn::{Place, Running};
 
 /// How long a guest is asked to wait in one call.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Between the starts of two calls, should it not wait.
 const PACE: Duration = Duration::from_secs(1);
 
