@@ -313,6 +313,10 @@ fn plugins_tell_what_they_are_and_what_they_can_be_told() {
     assert!(
         keys.iter().any(|key| key["name"] == "file") && keys.iter().any(|key| key["name"] == "tasks.max")
     );
+    for class in ["Nothing", "org.example.Nothing"] {
+        let message = served.get(&format!("/connector-plugins/{class}/config")).error(404);
+        assert_eq!(message, format!("Unknown plugin {class}."));
+    }
 }
 
 #[test]

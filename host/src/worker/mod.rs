@@ -202,7 +202,8 @@ impl Worker {
     /// # Errors
     /// There is no such plugin.
     pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
-        let plugin = self.plugin(class)?;
+        let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
+        let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
         let missing: Vec<_> =
