@@ -53,6 +53,7 @@
 //! | state | `offsets`: the ledger (pure), the store |
 //! | clients and guests | `plugin` (only it names wasmtime), `kafka` (only it names rdkafka), `convert` |
 //! | ground | `config` (only it reads files and the environment), and the crate `transom-batch` |
+//! | below it | `lock`, `telemetry`, `version`: a few lines each, for everybody |
 //!
 //! Three phases: raw configuration → valid configuration (pure, reports *all* errors) → run (the only phase
 //! that connects or spawns).
@@ -67,6 +68,7 @@ mod connector;
 mod convert;
 mod demo;
 mod kafka;
+mod lock;
 mod offsets;
 mod plugin;
 mod rest;

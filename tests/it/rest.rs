@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use transom_tests::guests::{FILE_SINK, FILE_SOURCE};
 use transom_tests::worker::Worker;
-use transom_tests::{kafka, unique};
+use transom_tests::{kafka, unique, until};
 use ureq::http::{HeaderMap, Request};
 
 /// A worker with plugins, and any request to it.
@@ -41,6 +41,11 @@ impl Served {
         let mut worker = Worker::new(kafka());
         let folder = worker.folder().to_owned();
         worker.install(&FILE_SOURCE).install(&FILE_SINK).grant("file-source", &folder, "").start();
+        // It answers before it has compiled them.
+        until("the plugins to be there", || {
+            let plugins = worker.rest().try_get("/connector-plugins")?;
+            if plugins.as_array().map(Vec::len) == Some(2) { Ok(()) } else { Err(plugins.to_string()) }
+        });
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
         Self { worker, agent: config.into() }
     }
@@ -313,6 +318,10 @@ fn plugins_tell_what_they_are_and_what_they_can_be_told() {
     assert!(
         keys.iter().any(|key| key["name"] == "file") && keys.iter().any(|key| key["name"] == "tasks.max")
     );
+    for class in ["Nothing", "org.example.Nothing"] {
+        let message = served.get(&format!("/connector-plugins/{class}/config")).error(404);
+        assert_eq!(message, format!("Unknown plugin {class}."));
+    }
 }
 
 #[test]

@@ -23,10 +23,10 @@ fn worker(kafka: &Kafka) -> (Worker, PathBuf) {
     (worker, data)
 }
 
-fn topic_with(records: usize) -> String {
+fn topic_with(kafka: &Kafka, records: usize) -> String {
     let topic = unique("ends");
-    kafka().create_topic(&topic, 1, &[]);
-    kafka().produce(&topic, (0..records).map(|n| Record::of(n.to_string())));
+    kafka.create_topic(&topic, 1, &[]);
+    kafka.produce(&topic, (0..records).map(|n| Record::of(n.to_string())));
     topic
 }
 
@@ -58,6 +58,14 @@ fn await_put(worker: &Worker, sink: &str) {
     });
 }
 
+/// Waits until records wait for a broker that stands still.
+fn await_in_flight(worker: &Worker) {
+    until("records to be in flight", || {
+        let in_flight = worker.metrics().sum("transom_task_in_flight_records", &[]).unwrap_or(0.0);
+        if in_flight > 1_000.0 { Ok(()) } else { Err(format!("{in_flight}")) }
+    });
+}
+
 /// The values that a faulty sink has written, in their order.
 fn values(data: &Path) -> Vec<usize> {
     let out = fs::read_to_string(data.join("out")).unwrap_or_default();
@@ -75,7 +83,7 @@ fn await_values(data: &Path, last: usize) {
 fn a_signal_lets_a_slow_sink_finish_and_says_what_it_waits_for() {
     for signal in [Signal::TERM, Signal::INT] {
         let (mut worker, data) = worker(kafka());
-        let topic = topic_with(1_000);
+        let topic = topic_with(kafka(), 1_000);
         worker.set(GRACE, "60000");
         let sink = slow_sink(&mut worker, &data, &topic, "3000");
         worker.start();
@@ -98,7 +106,7 @@ fn a_signal_lets_a_slow_sink_finish_and_says_what_it_waits_for() {
 #[test]
 fn a_task_that_takes_too_long_is_dropped_in_time_and_loses_nothing() {
     let (mut worker, data) = worker(kafka());
-    let topic = topic_with(100);
+    let topic = topic_with(kafka(), 100);
     worker.set(GRACE, "1000");
     let sink = slow_sink(&mut worker, &data, &topic, "25000");
     worker.start();
@@ -143,10 +151,7 @@ fn what_is_in_flight_to_a_broker_that_stands_still_is_waited_for_and_not_lost() 
     worker.start();
     kafka.await_records("stands", 20_000);
     kafka.pause_broker(1);
-    until("records to be in flight", || {
-        let in_flight = worker.metrics().sum("transom_task_in_flight_records", &[]).unwrap_or(0.0);
-        if in_flight > 1_000.0 { Ok(()) } else { Err(format!("{in_flight}")) }
-    });
+    await_in_flight(&worker);
     let begun = Instant::now();
     assert_eq!(worker.terminate().code(), Some(0));
     assert!(begun.elapsed() < SOON, "it took {:?}", begun.elapsed());
@@ -163,10 +168,10 @@ fn what_is_in_flight_to_a_broker_that_stands_still_is_waited_for_and_not_lost() 
 #[test]
 fn a_second_signal_ends_it_at_once_and_loses_nothing_that_was_acknowledged() {
     const ROUNDS: usize = 6;
-    let kafka = kafka();
-    let (loaded, sunk) = (unique("loaded"), topic_with(100));
+    let kafka = Kafka::start_private();
+    let (loaded, sunk) = (unique("loaded"), topic_with(&kafka, 100));
     kafka.create_topic(&loaded, 1, &[]);
-    let (mut worker, data) = worker(kafka);
+    let (mut worker, data) = worker(&kafka);
     worker.set(GRACE, "60000");
     worker.connector("load", &[("connector.class", "DatagenSource"), ("topic", &loaded), ("rate", "20000")]);
     // Its put outlasts everything here.
@@ -176,6 +181,9 @@ fn a_second_signal_ends_it_at_once_and_loses_nothing_that_was_acknowledged() {
         worker.start();
         kafka.await_records(&loaded, before + 5_000);
         await_put(&worker, &sink);
+        // What it sends from now on is not acknowledged while it lives.
+        kafka.pause_broker(1);
+        await_in_flight(&worker);
         let (signal, code) = if round % 2 == 0 { (Signal::TERM, 143) } else { (Signal::INT, 130) };
         let said = worker.log().matches("a second signal ends the worker at once").count();
         worker.process().signal(Signal::TERM);
@@ -187,6 +195,7 @@ fn a_second_signal_ends_it_at_once_and_loses_nothing_that_was_acknowledged() {
         worker.process().signal(signal);
         assert_eq!(worker.wait().code(), Some(code));
         assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        kafka.resume_broker(1);
     }
     fs::remove_file(data.join("slow")).unwrap();
     let before = kafka.end_offsets(&loaded)[0];
@@ -195,7 +204,7 @@ fn a_second_signal_ends_it_at_once_and_loses_nothing_that_was_acknowledged() {
     kafka.await_records(&loaded, before + 5_000);
     assert!(worker.terminate().success());
     assert_eq!(values(&data), (0..100).collect::<Vec<_>>());
-    check_numbers(kafka, &loaded);
+    check_numbers(&kafka, &loaded);
 }
 
 /// Checks that the numbers of a datagen source with one partition are all there, the first arrivals in order.

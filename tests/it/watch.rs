@@ -180,10 +180,12 @@ fn nothing_restarts_when_the_plan_is_the_same() {
 fn what_goes_wrong_in_watching_fails_the_connector_and_no_task() {
     let faults = [
         ("trap", "watch", "unreachable"),
+        ("panic", "watch", "told to panic in watch"),
         ("spin", "watch", "sandbox.faulty-source.call.timeout.ms"),
         ("grow", "watch", "sandbox.faulty-source.memory.max"),
         ("fatal", "watch", "told to fail in watch"),
         ("garbage", "task-configs", "task-configs"),
+        ("too-many-tasks", "task-configs", "has generated 5 tasks, which is greater than 4"),
     ];
     for (what, at, reason) in faults {
         let mut watched = Watched::new("a\n", &[("fault", what), ("fault.at", at)]);
@@ -199,6 +201,8 @@ fn what_goes_wrong_in_watching_fails_the_connector_and_no_task() {
         let status = watched.await_state("FAILED");
         let trace = status["connector"]["trace"].as_str().unwrap();
         assert!(trace.contains(reason), "{what} at {at}: {trace}");
+        let waits_for = status["connector"]["waiting_for"].as_str().unwrap();
+        assert!(waits_for.contains("by hand"), "{what} at {at}: {waits_for}");
         assert_eq!(status["tasks"][0]["state"], "RUNNING", "{what} at {at}");
         await_more(kafka(), &watched.topic);
         assert_eq!(watched.opened("0"), 1, "{what} at {at}");
@@ -241,6 +245,28 @@ fn a_restart_by_rest_starts_a_failed_connector_and_no_task() {
     watched.outside("a\nb\nc\n");
     watched.await_running(3);
     assert_eq!((watched.journal(&["start"]), watched.opened("0")), (2, 1), "nothing had failed");
+    watched.check();
+}
+
+#[test]
+fn a_failed_connector_stays_failed_when_it_is_paused() {
+    let mut watched = Watched::new("a\n", &[("fault", "trap"), ("fault.at", "watch")]);
+    watched.worker.set("task.restart.max", "0").start();
+    watched.await_running(1);
+    fs::write(watched.file("broken"), "").unwrap();
+    watched.outside("a\nb\n");
+    watched.await_state("FAILED");
+    fs::remove_file(watched.file("broken")).unwrap();
+    assert_eq!(watched.put("pause", None), 202);
+    let task_paused = |status: &Value| status["tasks"][0]["state"] == "PAUSED";
+    let status = watched.worker.await_status(&watched.name, task_paused);
+    assert_eq!(status["connector"]["state"], "FAILED");
+    assert!(status["connector"]["trace"].as_str().unwrap().contains("unreachable"), "{status}");
+    watched.worker.rest().post(&format!("/connectors/{}/restart", watched.name), None).expect(204);
+    let status = watched.await_state("PAUSED");
+    assert_eq!((&status["connector"]["trace"], watched.journal(&["start"])), (&Value::Null, 1));
+    assert_eq!(watched.put("resume", None), 202);
+    watched.await_running(2);
     watched.check();
 }
 

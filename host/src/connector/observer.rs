@@ -32,15 +32,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
 use super::Services;
-use super::plan::{self, TaskConfig};
+use super::plan::{Planning, TaskConfig};
 use crate::config::ConnectorConfig;
-use crate::plugin::{ConnectorInstance, Plugin, Setup};
+use crate::plugin::{ConnectorInstance, Plugin};
 use crate::task::failure::Failure;
-use crate::task::restart::RestartBudget;
+use crate::task::restart::{BY_HAND, RestartBudget};
 use crate::task::spawn::{Place, Running};
 
 /// How long a guest is asked to wait in one call.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Between the starts of two calls, should it not wait.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -49,8 +49,15 @@ const PACE: Duration = Duration::from_secs(1);
 pub(super) enum Word {
     /// These should be the tasks.
     Planned(Vec<TaskConfig>),
-    /// The instance is gone, for this reason.
-    Failed(String),
+    /// The instance is gone; why, and what the next one waits for.
+    Failed { trace: String, waits_for: String },
+}
+
+impl Word {
+    /// That nothing but a restart by hand will help.
+    pub(super) fn failed(failure: &Failure) -> Self {
+        Self::Failed { trace: failure.trace(), waits_for: BY_HAND.to_owned() }
+    }
 }
 
 /// The connector's hold on its instance. Dropped: the instance is dropped where it stands.
@@ -77,21 +84,20 @@ impl Observer {
         config: &ConnectorConfig,
         plugin: &Arc<Plugin>,
     ) -> Result<Self, Failure> {
-        let setup = plan::setup(services, &config.name, plugin);
-        let place = Place::of(&setup.sandbox);
+        let planning = Planning::new(services, config, plugin);
+        let place = Place::of(&planning.setup.sandbox);
         let (stop, stopped) = watch::channel(());
         let (say, word) = watch::channel(None);
-        let (should_stop, reconfigure) = (setup.should_stop.clone(), setup.reconfigure.clone());
+        let (should_stop, reconfigure) =
+            (planning.setup.should_stop.clone(), planning.setup.reconfigure.clone());
         let keeper = Keeper {
-            plugin: plugin.clone(),
-            config: plan::json(&config.raw),
-            max_tasks: config.tasks_max,
+            planning,
             budget: RestartBudget::new(services.config.restart_max, services.config.restart_backoff),
-            setup,
             stopped,
             say,
         };
-        let running = Running::start(&services.guests, place, &config.name, keeper.run());
+        let name = format!("{}-connector", config.name);
+        let running = Running::start(&services.guests, place, &name, keeper.run());
         let running = running.map_err(|source| Failure::Thread { source })?;
         Ok(Self { running, stop, should_stop, reconfigure, word, over: false })
     }
@@ -103,7 +109,7 @@ impl Observer {
         };
         if word.changed().await.is_err() {
             *over = true;
-            return Word::Failed(plan::panicked().trace());
+            return Word::failed(&Failure::Panicked);
         }
         word.borrow_and_update().clone().expect("only words are said")
     }
@@ -127,11 +133,8 @@ impl Observer {
 
 /// The other side: who keeps the instance.
 struct Keeper {
-    plugin: Arc<Plugin>,
-    config: String,
-    max_tasks: u32,
+    planning: Planning,
     budget: RestartBudget,
-    setup: Setup,
     /// An error once the connector wants the end.
     stopped: watch::Receiver<()>,
     say: watch::Sender<Option<Word>>,
@@ -141,27 +144,29 @@ impl Keeper {
     /// Instances one after the other, until stop.
     async fn run(mut self) {
         while let Err(failure) = self.incarnation().await {
-            let (connector, trace) = (&self.setup.connector, failure.trace());
-            warn!(connector = &**connector, "connector failed, its tasks go on: {trace}");
+            let trace = failure.trace();
+            warn!(connector = self.connector(), "connector failed, its tasks go on: {trace}");
             let wait = if failure.can_start_again() { self.budget.failed() } else { None };
-            self.say(Word::Failed(trace));
+            self.say(Word::Failed { trace, waits_for: self.budget.waits_for(wait) });
             tokio::select! {
                 _ = self.stopped.changed() => return,
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
-            info!(connector = &*self.setup.connector, "connector starts again");
+            info!(connector = self.connector(), "connector starts again");
         }
     }
 
     /// One instance, until stop or failure.
     async fn incarnation(&mut self) -> Result<(), Failure> {
-        let instance = ConnectorInstance::new(&self.plugin, self.setup.clone()).await;
-        let mut instance = instance.map_err(Failure::Call)?;
-        instance.start(&self.config).await.map_err(Failure::Call)?;
+        let mut instance = self.planning.start().await?;
         let end = self.attend(&mut instance).await;
         // It goes; an error on its way out changes nothing, and of a dead one it can be no other.
         let _ = instance.stop().await;
         end
+    }
+
+    fn connector(&self) -> &str {
+        &self.planning.setup.connector
     }
 
     async fn attend(&mut self, instance: &mut ConnectorInstance) -> Result<(), Failure> {
@@ -170,9 +175,9 @@ impl Keeper {
         let mut changed = true;
         loop {
             // Read before the next call, so that what is asked for during it costs one more plan and is not lost.
-            changed |= self.setup.reconfigure.swap(false, Ordering::Relaxed);
+            changed |= self.planning.setup.reconfigure.swap(false, Ordering::Relaxed);
             if changed {
-                let configs = plan::ask(instance, self.max_tasks).await?;
+                let configs = self.planning.ask(instance).await?;
                 self.say(Word::Planned(configs));
             }
             tokio::select! {
@@ -188,8 +193,8 @@ impl Keeper {
     async fn watch(&mut self, instance: &mut ConnectorInstance) -> Result<bool, Failure> {
         // Whoever asks for something raises the flag after it: what was asked before this line is seen below, the
         // rest by the guest.
-        let _ = self.setup.should_stop.swap(false, Ordering::AcqRel);
-        if self.setup.reconfigure.load(Ordering::Relaxed) || self.stopped.has_changed().is_err() {
+        let _ = self.planning.setup.should_stop.swap(false, Ordering::AcqRel);
+        if self.planning.setup.reconfigure.load(Ordering::Relaxed) || self.stopped.has_changed().is_err() {
             return Ok(false);
         }
         let changed = instance.watch(MAX_WAIT).await.map_err(Failure::Call)?;

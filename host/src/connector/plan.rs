@@ -4,7 +4,6 @@
 //! a connector that watches the outside system plans on the instance that it keeps ([`super::observer`]).
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -18,32 +17,59 @@ use crate::task::spawn::{Place, Running};
 /// The configuration of a task, as the plugin returned it.
 pub(super) type TaskConfig = BTreeMap<String, String>;
 
-/// Asks the plugin for the configurations of its tasks.
+/// What it takes to ask a plugin for the configurations of its tasks.
+pub(super) struct Planning {
+    plugin: Arc<Plugin>,
+    pub(super) setup: Setup,
+    config: String,
+    tasks_max: u32,
+}
+
+impl Planning {
+    pub(super) fn new(services: &Services, config: &ConnectorConfig, plugin: &Arc<Plugin>) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            setup: setup(services, &config.name, plugin),
+            config: json(&config.raw),
+            tasks_max: config.tasks_max,
+        }
+    }
+
+    /// A new instance, started.
+    pub(super) async fn start(&self) -> Result<ConnectorInstance, Failure> {
+        let instance = ConnectorInstance::new(&self.plugin, self.setup.clone()).await;
+        let mut instance = instance.map_err(Failure::Call)?;
+        instance.start(&self.config).await.map_err(Failure::Call)?;
+        Ok(instance)
+    }
+
+    /// What it plans.
+    pub(super) async fn ask(&self, instance: &mut ConnectorInstance) -> Result<Vec<TaskConfig>, Failure> {
+        let configs = instance.task_configs(self.tasks_max).await.map_err(Failure::Call)?;
+        if configs.len() > self.tasks_max as usize {
+            let connector = self.setup.connector.to_string();
+            return Err(Failure::TooManyTasks { connector, tasks: configs.len(), max: self.tasks_max });
+        }
+        configs.into_iter().map(|text| parse(&text)).collect()
+    }
+}
+
+/// Asks the plugin for the configurations of its tasks, on an instance that is thrown away.
 pub(super) async fn task_configs(
     services: &Arc<Services>,
     config: &ConnectorConfig,
     plugin: &Arc<Plugin>,
 ) -> Result<Vec<TaskConfig>, Failure> {
-    let json = json(&config.raw);
-    let max = config.tasks_max;
-    let setup = setup(services, &config.name, plugin);
-    let sandbox = setup.sandbox.clone();
-    let plugin = plugin.clone();
+    let planning = Planning::new(services, config, plugin);
+    let sandbox = planning.setup.sandbox.clone();
     on_guests(services, &sandbox, async move {
-        let mut instance = ConnectorInstance::new(&plugin, setup).await.map_err(Failure::Call)?;
-        instance.start(&json).await.map_err(Failure::Call)?;
-        let configs = ask(&mut instance, max).await?;
+        let mut instance = planning.start().await?;
+        let configs = planning.ask(&mut instance).await?;
         // The instance goes; an error on its way out changes nothing that was planned.
         let _ = instance.stop().await;
         Ok(configs)
     })
     .await
-}
-
-/// Asks an instance that was started.
-pub(super) async fn ask(instance: &mut ConnectorInstance, max: u32) -> Result<Vec<TaskConfig>, Failure> {
-    let configs = instance.task_configs(max).await.map_err(Failure::Call)?;
-    configs.into_iter().map(|text| parse(&text)).collect()
 }
 
 /// Asks the plugin whether a configuration is right.
@@ -102,7 +128,7 @@ struct Answer {
     errors: BTreeMap<String, Vec<String>>,
 }
 
-pub(super) fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
+fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
     Setup {
         connector: connector.into(),
         offsets: Some(Arc::new(services.offsets.reader(connector))),
@@ -123,19 +149,14 @@ async fn on_guests<T: Send + 'static>(
     };
     let running = Running::start(&services.guests, Place::of(sandbox), "connector", work);
     let _running = running.map_err(|source| Failure::Thread { source })?;
-    result.await.map_err(|_| panicked())?
+    result.await.map_err(|_| Failure::Panicked)?
 }
 
-/// The end of guest code that the worker's own code ended.
-pub(super) fn panicked() -> Failure {
-    Failure::Thread { source: io::Error::other("it panicked; see the log") }
-}
-
-pub(super) fn json(config: &BTreeMap<String, String>) -> String {
+fn json(config: &BTreeMap<String, String>) -> String {
     serde_json::to_string(config).expect("a map of strings is JSON")
 }
 
-fn parse(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+fn parse(text: &str) -> Result<TaskConfig, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::Answer {
         call: "task-configs",
         problem: format!("something else than a JSON object of strings ({error})"),

@@ -1,13 +1,14 @@
 //! What a connector shows of itself: read by REST and metrics, written by its actor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
 use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
 use crate::config::ConnectorConfig;
 use crate::config::Kind;
+use crate::lock::unpoisoned;
 use crate::task::metrics::TaskMetrics;
 
 /// A task as others see it.
@@ -31,6 +32,8 @@ struct Inner {
     config: BTreeMap<String, String>,
     state: State,
     trace: Option<String>,
+    /// What a connector that failed waits for.
+    waits_for: Option<String>,
     kind: Option<Kind>,
     code: Option<CodeVersion>,
     plugin_problem: Option<String>,
@@ -54,6 +57,7 @@ impl Shown {
                 config: config.raw.clone(),
                 state: State::Unassigned,
                 trace: None,
+                waits_for: None,
                 kind: Some(config.kind),
                 code: None,
                 plugin_problem: None,
@@ -64,8 +68,7 @@ impl Shown {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Plain values that are replaced whole: a panic elsewhere leaves nothing half-written.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.inner.lock())
     }
 
     pub(crate) fn config(&self) -> BTreeMap<String, String> {
@@ -96,7 +99,11 @@ impl Shown {
             kind: inner.kind,
             code: inner.code.clone(),
             plugin_problem: inner.plugin_problem.clone(),
-            waiting_for: inner.group.clone().filter(|_| inner.state == State::Stopped),
+            waiting_for: match inner.state {
+                State::Failed => inner.waits_for.clone(),
+                State::Stopped => inner.group.clone(),
+                _ => None,
+            },
             tasks: inner.tasks.iter().map(of_task).collect(),
         }
     }
@@ -117,10 +124,25 @@ impl Shown {
         self.lock().config = config;
     }
 
-    pub(super) fn set_state(&self, state: State, trace: Option<String>) {
+    pub(super) fn set_state(&self, state: State) {
         let mut inner = self.lock();
         inner.state = state;
-        inner.trace = trace;
+        inner.trace = None;
+    }
+
+    pub(super) fn set_failed(&self, trace: String, waits_for: String) {
+        let mut inner = self.lock();
+        inner.state = State::Failed;
+        inner.trace = Some(trace);
+        inner.waits_for = Some(waits_for);
+    }
+
+    pub(super) fn set_waits_for(&self, what: String) {
+        self.lock().waits_for = Some(what);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().state == State::Failed
     }
 
     pub(super) fn set_code(&self, kind: Kind, code: CodeVersion) {

@@ -6,7 +6,7 @@
 //! from coming (a refused password, a name that does not resolve) it tells beside it, as an error of the client.
 //! So those are remembered until the next answer, and stand in the error of the question.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -19,6 +19,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use super::blocking::on_thread;
 use super::native::error_of;
 use super::{ClientSettings, KafkaError, Subscription};
+use crate::lock::unpoisoned;
 
 /// What a random UUID adds to the name of a member, with its dash.
 const UUID: usize = 37;
@@ -177,8 +178,7 @@ struct Heard(Mutex<Option<KafkaError>>);
 
 impl Heard {
     fn lock(&self) -> MutexGuard<'_, Option<KafkaError>> {
-        // Replaced whole: a panic elsewhere leaves nothing half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 
     /// Puts in the place of "nobody answered" what kept the answer from coming.

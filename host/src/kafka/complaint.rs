@@ -1,10 +1,11 @@
 //! What a client says while it goes on trying: a broker that is away, a topic that is not there yet. It is logged
 //! once, not at every attempt, and kept for the status of whoever waits for the client.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::KafkaError;
+use crate::lock::unpoisoned;
 
 /// The same complaint is logged this often at most.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -24,8 +25,7 @@ struct Complaint {
 
 impl Complaints {
     fn lock(&self) -> MutexGuard<'_, Option<Complaint>> {
-        // A note: a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 
     pub(super) fn say(&self, client: &str, error: KafkaError) {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::file;
 use super::lock::Lock;
+use crate::lock::unpoisoned;
 
 /// Saves that may wait for the writer.
 const QUEUE: usize = 1024;
@@ -137,8 +138,7 @@ impl OffsetStore {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Offsets> {
-        // Replaced whole by the writer: a panic elsewhere leaves nothing half-written.
-        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.durable.read())
     }
 }
 
@@ -162,7 +162,7 @@ fn write_saves(path: &Path, durable: &RwLock<Offsets>, mut saves: mpsc::Receiver
         while let Ok(save) = saves.try_recv() {
             group.push(save);
         }
-        let mut next = durable.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut next = unpoisoned(durable.read()).clone();
         for save in &mut group {
             let partitions = next.entry(save.connector.clone()).or_default();
             for (key, position) in save.positions.drain(..) {
@@ -175,7 +175,7 @@ fn write_saves(path: &Path, durable: &RwLock<Offsets>, mut saves: mpsc::Receiver
         }
         let written = file::write(path, &next);
         if written.is_ok() {
-            *durable.write().unwrap_or_else(PoisonError::into_inner) = next;
+            *unpoisoned(durable.write()) = next;
         }
         for save in group {
             // Who does not wait any more was dropped, and needs no answer.

@@ -6,13 +6,14 @@
 //! time. A component that needs more fails to load; nothing else happens.
 
 use super::engine::wasm_engine;
+use crate::lock::unpoisoned;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ impl Compiler {
     /// # Errors
     /// When the component is not valid, is too much, or the child fails otherwise.
     pub(crate) fn compile(&self, wasm: &[u8], out: &Path) -> Result<(), CompileError> {
-        let _one = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = unpoisoned(self.one_at_a_time.lock());
         // By standard input, not by path: what is compiled is what was hashed.
         let mut child = Command::new(&self.program)
             .arg("__compile")

@@ -8,9 +8,10 @@
 //! traps, and that belongs into the error.
 
 use super::meters::Meters;
+use crate::lock::unpoisoned;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::io::AsyncWrite;
@@ -150,7 +151,7 @@ impl GuestLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }
 
@@ -203,7 +204,7 @@ impl Stdio {
     }
 
     fn feed(&self, bytes: &[u8]) {
-        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partial = unpoisoned(self.partial.lock());
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             let (text, ended) = match piece.split_last() {
                 Some((b'\n', text)) => (text, true),

@@ -4,6 +4,7 @@
 //! live on over a swap or a crash. Readers take no lock that a guest call holds for longer than an
 //! insertion.
 
+use crate::lock::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -129,7 +130,8 @@ impl Meters {
     }
 
     fn with_named<T>(&self, f: impl FnOnce(&mut BTreeMap<String, f64>) -> T) -> T {
-        f(&mut self.named.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        let mut named = unpoisoned(self.named.lock());
+        f(&mut named)
     }
 }
 

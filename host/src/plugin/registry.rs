@@ -14,11 +14,12 @@ use super::engine::Engine;
 use super::load::{Candidate, LoadError, Plugin};
 use super::watch::{Stamp, files, watch};
 use crate::config::{Problem, Problems, Sandboxes};
+use crate::lock::unpoisoned;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use tokio::sync::{broadcast, watch as watch_channel};
 
@@ -266,7 +267,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }
 

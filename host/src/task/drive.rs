@@ -152,12 +152,7 @@ async fn failed<B: Body>(body: &mut B, ctx: &mut Context, failure: Failure) -> b
         ctx.show_failed(&again);
         wait = wait.filter(|_| again.can_start_again());
     }
-    ctx.show_waiting(Some(match wait {
-        Some(wait) => {
-            format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), ctx.budget.failures())
-        }
-        None => "a restart by hand or another configuration".to_owned(),
-    }));
+    ctx.show_waiting(Some(ctx.budget.waits_for(wait)));
     let tried = ctx.plugin.sha256().to_owned();
     let until = wait.map(|wait| tokio::time::Instant::now() + wait);
     let goes_on = loop {

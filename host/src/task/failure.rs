@@ -54,9 +54,17 @@ pub(crate) enum Failure {
     /// The Kafka clients' settings are wrong.
     #[error("the settings of the Kafka client are wrong:\n{0}")]
     Clients(crate::config::Problems),
+    /// The plugin planned more tasks than the user allows. Kafka Connect's words.
+    #[error(
+        "The connector {connector} has generated {tasks} tasks, which is greater than {max}, the maximum number of tasks it is configured to create."
+    )]
+    TooManyTasks { connector: String, tasks: usize, max: u32 },
     /// The operating system gave no thread.
-    #[error("could not start the task's thread")]
+    #[error("could not start a thread for the plugin")]
     Thread { source: std::io::Error },
+    /// The worker's own code panicked where it called the plugin.
+    #[error("the worker's own code panicked in a call of the plugin; see its log")]
+    Panicked,
     /// The offsets could not be read or made durable.
     #[error("could not reach the source offsets")]
     Offsets(#[from] StoreError),
@@ -68,7 +76,10 @@ impl Failure {
         match self {
             Self::Call(CallError::Guest { code, .. }) => *code != Code::Configuration,
             Self::Call(CallError::Grant(_)) => false,
-            Self::TopicNotGranted { .. } | Self::FencedForGood | Self::Clients(_) => false,
+            Self::TopicNotGranted { .. }
+            | Self::FencedForGood
+            | Self::Clients(_)
+            | Self::TooManyTasks { .. } => false,
             _ => true,
         }
     }

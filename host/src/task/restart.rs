@@ -9,6 +9,9 @@ use std::time::Duration;
 /// The longest wait between two starts.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// What is waited for where nothing starts by itself.
+pub(crate) const BY_HAND: &str = "a restart by hand or another configuration";
+
 /// How many failures in a row a task may have, and how long it waits after each.
 #[derive(Debug, Clone)]
 pub(crate) struct RestartBudget {
@@ -38,9 +41,14 @@ impl RestartBudget {
         Some(wait.min(LONGEST))
     }
 
-    /// Failures since the last progress.
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures
+    /// What is waited for after a failure, in words; `wait` is what [`failed`](Self::failed) said.
+    pub(crate) fn waits_for(&self, wait: Option<Duration>) -> String {
+        match wait {
+            Some(wait) => {
+                format!("the next start, {:.1} s after failure {}", wait.as_secs_f64(), self.failures)
+            }
+            None => BY_HAND.to_owned(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod metrics;
 mod start;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use tracing::info;
 
@@ -19,6 +19,7 @@ pub(crate) use self::start::{Start, StartError};
 use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, ValidationReport};
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services, validate};
+use crate::lock::unpoisoned;
 use crate::plugin::Plugin;
 
 /// A running worker. Cheap to clone.
@@ -44,8 +45,7 @@ struct Entry {
 
 impl Worker {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        // A map of handles: a panic elsewhere leaves it whole.
-        self.inner.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.inner.connectors.lock())
     }
 
     fn entry(&self, name: &str) -> Result<Entry, WorkerError> {
@@ -202,7 +202,8 @@ impl Worker {
     /// # Errors
     /// There is no such plugin.
     pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
-        let plugin = self.plugin(class)?;
+        let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
+        let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
         let missing: Vec<_> =

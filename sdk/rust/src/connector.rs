@@ -11,6 +11,45 @@ use crate::{ConfigMap, Error};
 ///
 /// Most plugins never see it: the default of [`Source::connector`](crate::Source::connector) runs one
 /// task, that of [`Sink::connector`](crate::Sink::connector) as many as the user allows.
+///
+/// If the manifest says [`watch`](crate::Manifest::watch), the value lives as long as the connector runs,
+/// and its tasks follow what it finds outside. One task for each file of a folder:
+///
+/// ```
+/// use std::{collections::BTreeSet, time::Duration};
+/// use transom_sdk::{ConfigMap, Connector, Error, wait};
+///
+/// struct Files { config: ConfigMap, folder: String, planned: BTreeSet<String> }
+///
+/// impl Files {
+///     fn there(&self) -> Result<BTreeSet<String>, Error> {
+///         std::fs::read_dir(&self.folder)?.map(|file| Ok(file?.path().display().to_string())).collect()
+///     }
+/// }
+///
+/// impl Connector for Files {
+///     fn task_configs(&mut self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error> {
+///         self.planned = self.there()?;
+///         let files = self.planned.iter().take(max_tasks as usize);
+///         Ok(files.map(|file| self.config.with("file", file.as_str())).collect())
+///     }
+///
+///     fn watch(&mut self, max_wait: Duration) -> Result<bool, Error> {
+///         wait(max_wait);
+///         Ok(self.there()? != self.planned)
+///     }
+/// }
+/// # let folder = std::env::temp_dir().join(format!("transom-watch-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let folder = folder.display().to_string();
+/// # let mut files = Files { config: ConfigMap::default(), folder: folder.clone(), planned: BTreeSet::new() };
+/// # assert!(files.task_configs(9)?.is_empty() && !files.watch(Duration::ZERO)?);
+/// # std::fs::write(format!("{folder}/a"), "")?;
+/// # assert!(files.watch(Duration::ZERO)?);
+/// # assert_eq!(files.task_configs(9)?.len(), 1);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Connector {
     /// The configuration of each task, at most `max_tasks`.
     ///
@@ -23,9 +62,9 @@ pub trait Connector {
     fn task_configs(&mut self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error>;
 
     /// Waits at most so long for the outside system to change, less when
-    /// [`should_stop`](crate::should_stop) says so. True: plan the tasks again. Called only if the
-    /// manifest says [`watch`](crate::Manifest::watch), again and again, once a second if it
-    /// does not wait.
+    /// [`should_stop`](crate::should_stop) says so ([`wait`](crate::wait) does both). True: plan the
+    /// tasks again. Called only if the manifest says [`watch`](crate::Manifest::watch), again and again,
+    /// once a second if it does not wait.
     ///
     /// # Errors
     /// The outside system cannot be watched: the connector fails, its tasks go on. It starts again with

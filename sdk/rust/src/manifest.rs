@@ -60,7 +60,8 @@ impl Manifest {
         self
     }
 
-    /// The connector watches the outside system ([`Connector::watch`](crate::Connector::watch)).
+    /// The connector watches the outside system ([`Connector::watch`](crate::Connector::watch)). Without
+    /// this its value is dropped once it has planned the tasks.
     #[must_use]
     pub fn watch(mut self) -> Self {
         self.watch = true;

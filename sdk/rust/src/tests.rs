@@ -214,6 +214,65 @@ fn what_a_sink_asks_of_the_worker_arrives() {
     assert_eq!(test.task_configs(3).unwrap().len(), 3);
 }
 
+/// A sink whose connector has a task more at every plan, and wants one as long as it is not stopped.
+#[derive(Debug)]
+struct Grows;
+
+impl Sink for Grows {
+    type Config = Config;
+
+    fn manifest() -> Manifest {
+        manifest().watch()
+    }
+
+    fn open(_: Config, _: &SinkContext) -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    fn put(&mut self, _: &Batch<'_>, _: &mut Failures) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn connector(_: Config, map: ConfigMap) -> Result<Box<dyn Connector>, Error> {
+        Ok(Box::new(Growing { config: map, plans: 0 }))
+    }
+}
+
+struct Growing {
+    config: ConfigMap,
+    plans: usize,
+}
+
+impl Connector for Growing {
+    fn task_configs(&mut self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error> {
+        self.plans += 1;
+        Ok(vec![self.config.clone(); self.plans.min(max_tasks as usize)])
+    }
+
+    fn watch(&mut self, max_wait: Duration) -> Result<bool, Error> {
+        wait(max_wait);
+        Ok(!should_stop())
+    }
+
+    fn stop(&mut self) {
+        log::info!("stopped after {} plans", self.plans);
+    }
+}
+
+#[test]
+fn a_connector_that_watches_is_kept_from_plan_to_plan() {
+    let test = SinkTest::<Grows>::new(ConfigMap::new());
+    assert_eq!(SinkTest::<Grows>::manifest()["watch"], true);
+    let mut connector = test.connector().unwrap();
+    assert_eq!(connector.task_configs(2).unwrap().len(), 1);
+    assert!(connector.watch(Duration::ZERO).unwrap());
+    assert_eq!(connector.task_configs(2).unwrap().len(), 2);
+    testing::set_should_stop(true);
+    assert!(!connector.watch(Duration::from_secs(3600)).unwrap());
+    connector.stop();
+    assert_eq!(testing::logs(), [(log::Level::Info, "stopped after 2 plans".into())]);
+}
+
 /// Drops `drop`, doubles `double`, passes the rest.
 #[derive(Debug)]
 struct Sieve;

@@ -21,6 +21,7 @@ use crate::connector::tasks::{Task, Tasks};
 use crate::connector::{Command, Restart, Services, Shown, plan};
 use crate::plugin::Plugin;
 use crate::task::context::{Duty, Order, code_version};
+use crate::task::restart::BY_HAND;
 
 /// How often tasks are asked whether their guests want another plan.
 const LOOK: Duration = Duration::from_secs(1);
@@ -117,7 +118,7 @@ impl Supervisor {
             }
             Command::Shutdown(until, done) => {
                 self.stop(until.saturating_duration_since(Instant::now())).await;
-                self.shown.set_state(State::Unassigned, None);
+                self.shown.set_state(State::Unassigned);
                 return Some(done);
             }
         }
@@ -148,7 +149,11 @@ impl Supervisor {
                     self.observe().await;
                 }
             }
-            _ => self.shown.set_state(reached(self.target), None),
+            // A pause mends nothing, so what failed still says so: as in Kafka Connect.
+            _ if self.target == Target::Paused && self.shown.has_failed() => {
+                self.shown.set_waits_for(format!("a resume, or {BY_HAND}"));
+            }
+            _ => self.shown.set_state(reached(self.target)),
         }
     }
 
@@ -202,7 +207,7 @@ impl Supervisor {
 
     fn fail(&self, trace: String) {
         warn!(connector = self.config.name, "connector failed: {trace}");
-        self.shown.set_state(State::Failed, Some(trace));
+        self.shown.set_failed(trace, BY_HAND.to_owned());
     }
 
     /// Starts the connector's own instance, and does what it says first.
@@ -217,7 +222,7 @@ impl Supervisor {
     async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Option<Word> {
         let mut observer = match Observer::start(&self.services, &self.config, plugin) {
             Ok(observer) => observer,
-            Err(failure) => return Some(Word::Failed(failure.trace())),
+            Err(failure) => return Some(Word::failed(&failure)),
         };
         let word = self.answer(Observer::hear(Some(&mut observer))).await;
         self.observer = Some(observer);
@@ -227,7 +232,7 @@ impl Supervisor {
     async fn heed(&mut self, word: Word) {
         match word {
             Word::Planned(configs) => self.apply(configs).await,
-            Word::Failed(trace) => self.shown.set_state(State::Failed, Some(trace)),
+            Word::Failed { trace, waits_for } => self.shown.set_failed(trace, waits_for),
         }
     }
 
@@ -274,7 +279,7 @@ impl Supervisor {
         let limit = self.services.config.shutdown_timeout;
         let _ = self.tasks.stop_some(&self.config.name, &gone, limit).await;
         if self.begin(missing) {
-            self.shown.set_state(reached(self.target), None);
+            self.shown.set_state(reached(self.target));
         }
     }
 
@@ -312,19 +317,21 @@ impl Supervisor {
 
     async fn restart(&mut self, what: Restart) {
         let limit = self.services.config.shutdown_timeout;
-        let failed = self.shown.status().state == State::Failed;
+        let failed = self.shown.has_failed();
         let itself = !what.only_failed || failed;
         // What is all the connector is, or what failed before all of its tasks were there, starts from nothing.
         if self.tasks.is_empty() || (failed && what.include_tasks && !self.watches()) {
             if itself {
+                self.shown.set_state(State::Restarting);
                 self.stop(limit).await;
                 self.reach().await;
             }
             return;
         }
-        if itself && self.observer.is_some() {
+        if itself && self.watches() {
+            self.shown.set_state(State::Restarting);
             self.unobserve(limit).await;
-            self.observe().await;
+            self.reach().await;
         }
         if what.include_tasks {
             let chosen = self

@@ -69,7 +69,7 @@ impl Supervisor {
         match self.first_word(plugin).await {
             None => Err(()),
             Some(Word::Planned(configs)) => Ok(Some(configs)),
-            Some(Word::Failed(trace)) => {
+            Some(Word::Failed { trace, .. }) => {
                 self.unobserve(self.services.config.shutdown_timeout).await;
                 self.refuse(plugin, &format!("failed to start the connector: {trace}"));
                 if self.watches() {

@@ -2,13 +2,14 @@
 //! `serve` and from librdkafka's own threads, so they only take notes.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use crate::kafka::complaint::Complaints;
 use crate::kafka::native::{Hooks, RawRebalance};
 use crate::kafka::{KafkaError, TopicPartition};
+use crate::lock::unpoisoned;
 
 /// Something that a sink has to act on.
 #[derive(Debug, Clone)]
@@ -35,8 +36,7 @@ struct Inner {
 
 impl Notes {
     fn events(&self) -> MutexGuard<'_, VecDeque<Event>> {
-        // A list of notes: a panic elsewhere leaves it whole.
-        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.events.lock())
     }
 
     pub(super) fn has_event(&self) -> bool {

@@ -14,7 +14,7 @@ mod lane;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use self::deliveries::Deliveries;
 use super::complaint::Complaints;
 use super::native::{BatchBuffer, Client, Hooks, Kind, Queue, TopicRef};
 use super::{ClientSettings, KafkaError};
+use crate::lock::unpoisoned;
 
 /// What librdkafka keeps for a record besides its bytes, about.
 const OVERHEAD: u64 = 160;
@@ -277,6 +278,5 @@ impl Lanes {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Plain lists: a panic elsewhere leaves them whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }

@@ -243,7 +243,7 @@ async fn a_sink_takes_batches_and_asks_for_things() {
 }
 
 #[tokio::test]
-async fn a_connector_plans_no_more_tasks_than_it_may() {
+async fn a_connectors_plan_is_handed_on_whole() {
     let guest = Guest::source("planner").does(
         "task-configs",
         "(i32.store (i32.const 36) (i32.const 512)) (i32.store (i32.const 40) (i32.const 3)) (i32.const 32)",
@@ -251,8 +251,8 @@ async fn a_connector_plans_no_more_tasks_than_it_may() {
     let plugin = guest.load(Sandbox::default()).unwrap();
     let mut connector = ConnectorInstance::new(&plugin, setup(Sandbox::default())).await.unwrap();
     connector.start("{}").await.unwrap();
-    assert_eq!(connector.task_configs(3).await.unwrap(), ["", "", ""]);
-    assert!(matches!(connector.task_configs(2).await, Err(CallError::Answer { .. })));
+    // Whether it is too much is judged by who asked.
+    assert_eq!(connector.task_configs(2).await.unwrap(), ["", "", ""]);
     assert_eq!(connector.validate("{}").await.unwrap(), "");
     connector.stop().await.unwrap();
 }

@@ -8,11 +8,12 @@
 //! stay with it until then. The [`Roster`] knows who is no former member.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use sha2::{Digest, Sha256};
 
 use crate::kafka::{Admin, ClientSettings, Group, KafkaError, Membership, Subscription};
+use crate::lock::unpoisoned;
 
 /// Makes the membership of one task, when its consumer is made: topics may have changed since the last one.
 #[derive(Debug)]
@@ -49,8 +50,7 @@ impl Roster {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<str>>> {
-        // A list of names: a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 
     fn has(&self, instance_id: &str) -> bool {
@@ -78,7 +78,7 @@ impl Seat {
             list.push(Arc::downgrade(&present));
         }
         // Whom it was taken by before goes with this.
-        *self.taken_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(present);
+        *unpoisoned(self.taken_by.lock()) = Some(present);
     }
 }
 

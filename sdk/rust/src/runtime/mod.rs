@@ -8,9 +8,7 @@ mod sink;
 mod source;
 mod transform;
 
-#[cfg(target_arch = "wasm32")]
-pub(crate) use connector::Planned;
-pub(crate) use connector::{SinkSide, SourceSide, alter_offsets, start, task_configs, validate};
+pub(crate) use connector::{Planned, SinkSide, SourceSide, alter_offsets, start, task_configs, validate};
 pub(crate) use sink::SinkTask;
 pub(crate) use source::SourceTask;
 pub(crate) use transform::TransformTask;

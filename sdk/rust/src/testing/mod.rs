@@ -1,9 +1,9 @@
 //! A plugin in a unit test, without WebAssembly and without a worker.
 //!
 //! [`SourceTest`] and [`SinkTest`] call a plugin as the worker does, through the same code that runs in
-//! the component, and keep what the worker would keep: stored offsets, committed offsets. What a plugin
-//! asks of its host a test double answers; it belongs to the test's thread, and each new driver resets
-//! it.
+//! the component, and keep what the worker would keep: stored offsets, committed offsets, the connector
+//! ([`ConnectorTest`]). What a plugin asks of its host a test double answers; it belongs to the test's
+//! thread, and each new source or sink resets it.
 //!
 //! ```
 //! # use serde::{Deserialize, Serialize};
@@ -38,12 +38,14 @@
 //! # }
 //! ```
 
+mod connector;
 pub(crate) mod double;
 mod record;
 mod sink;
 mod source;
 mod transform;
 
+pub use connector::ConnectorTest;
 pub use double::{
     commit_requests, logs, metrics, paused, reconfigurations, requested_timeout, seeks, set_secret,
     set_should_stop,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use transom_batch::{Limits, MAX_BYTES, Outcome, Writer};
 
-use super::{TestRecord, double};
+use super::{ConnectorTest, TestRecord, double};
 use crate::runtime::{self, SinkSide, SinkTask};
 use crate::{Assigned, ConfigMap, Error, KafkaOffset, Reason, Sink, TopicPartition};
 
@@ -191,10 +191,18 @@ impl<S: Sink> SinkTest<S> {
     /// # Errors
     /// What the connector said.
     pub fn task_configs(&self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error> {
-        let mut connector = runtime::start::<SinkSide<S>>(&self.config.to_json())?;
-        let configs = runtime::task_configs(connector.as_mut(), max_tasks)?;
+        let mut connector = self.connector()?;
+        let configs = connector.task_configs(max_tasks)?;
         connector.stop();
-        configs.iter().map(|config| ConfigMap::from_json(config)).collect()
+        Ok(configs)
+    }
+
+    /// The connector, started, as the worker keeps it for a plugin that watches.
+    ///
+    /// # Errors
+    /// It cannot start.
+    pub fn connector(&self) -> Result<ConnectorTest, Error> {
+        ConnectorTest::start::<SinkSide<S>>(&self.config)
     }
 
     fn running(&mut self) -> &mut SinkTask<S> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use transom_batch::{Limits, MAX_BYTES};
 
-use super::{TestRecord, double};
+use super::{ConnectorTest, TestRecord, double};
 use crate::runtime::{self, SourceSide, SourceTask};
 use crate::{ConfigMap, Error, OffsetChange, Position, Source};
 
@@ -173,10 +173,18 @@ impl<S: Source> SourceTest<S> {
     /// # Errors
     /// What the connector said.
     pub fn task_configs(&self, max_tasks: u32) -> Result<Vec<ConfigMap>, Error> {
-        let mut connector = runtime::start::<SourceSide<S>>(&self.config.to_json())?;
-        let configs = runtime::task_configs(connector.as_mut(), max_tasks)?;
+        let mut connector = self.connector()?;
+        let configs = connector.task_configs(max_tasks)?;
         connector.stop();
-        configs.iter().map(|config| ConfigMap::from_json(config)).collect()
+        Ok(configs)
+    }
+
+    /// The connector, started, as the worker keeps it for a plugin that watches.
+    ///
+    /// # Errors
+    /// It cannot start.
+    pub fn connector(&self) -> Result<ConnectorTest, Error> {
+        ConnectorTest::start::<SourceSide<S>>(&self.config)
     }
 
     /// Asks whether offsets may be changed.
