@@ -7,6 +7,7 @@ mod connector;
 mod context;
 mod error;
 mod host;
+pub mod http;
 mod logger;
 mod macros;
 mod manifest;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 
 /// How long a waiting call may not look whether it is wanted back.
-const STEP: Duration = Duration::from_millis(100);
+pub(crate) const STEP: Duration = Duration::from_millis(100);
 
 /// Whether the worker wants the call that is under way back soon. A call that waits should ask at
 /// least every 100 ms.

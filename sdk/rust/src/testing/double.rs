@@ -29,8 +29,9 @@ fn with<R>(call: impl FnOnce(&mut Double) -> R) -> R {
 }
 
 /// For a new test.
-pub(super) fn reset() {
+pub(crate) fn reset() {
     with(|double| *double = Double::default());
+    super::exchange::reset();
     crate::logger::install();
 }
 

@@ -40,6 +40,7 @@
 
 mod connector;
 pub(crate) mod double;
+pub(crate) mod exchange;
 mod record;
 mod sink;
 mod source;
@@ -50,6 +51,7 @@ pub use double::{
     commit_requests, logs, metrics, paused, reconfigurations, requested_timeout, seeks, set_secret,
     set_should_stop,
 };
+pub use exchange::{http, http_silence};
 pub use record::TestRecord;
 pub use sink::{FailedRecord, SinkTest};
 pub use source::{Polled, SourceTest};
@@ -66,3 +68,6 @@ pub fn records() -> Records {
     records.begin(Limits { records: 1000, bytes: 1 << 20, wait: Duration::ZERO });
     records
 }
+
+#[cfg(test)]
+pub(crate) use double::reset;
