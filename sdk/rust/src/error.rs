@@ -104,6 +104,11 @@ impl Error {
         self.kind
     }
 
+    /// When to call again, where [`retry_after`](Self::retry_after) said it.
+    pub fn after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The message, as the user will see it.
     pub fn message(&self) -> &str {
         &self.message

@@ -12,6 +12,8 @@ use crate::{Error, Kind};
 
 /// How long an answer may take unless the request says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may take in any case.
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// How long an answer may be unless the request says otherwise.
 const LIMIT: usize = 16 << 20;
 
@@ -145,11 +147,11 @@ impl Request {
         Ok(self.with_header("content-type", "application/json").with_body(body))
     }
 
-    /// The whole answer must be there after this time; 30 s unless said. The operator's limit
+    /// The whole answer must be there after this time; 30 s unless said, and a day at most. The operator's limit
     /// (`sandbox.<plugin>.net.timeout.ms`) holds too.
     #[must_use]
     pub fn timeout(mut self, most: Duration) -> Self {
-        self.timeout = most;
+        self.timeout = most.min(LONGEST);
         self
     }
 

@@ -61,10 +61,10 @@ impl Pending {
     /// # Errors
     /// As for [`poll`](Self::poll).
     pub fn wait_for(&mut self, most: Duration) -> Result<Option<Response>, Error> {
-        let end = Instant::now() + most;
+        let start = Instant::now();
         loop {
             let answer = self.poll()?;
-            let left = end.saturating_duration_since(Instant::now());
+            let left = most.saturating_sub(start.elapsed());
             if answer.is_some() || left.is_zero() || should_stop() {
                 return Ok(answer);
             }
@@ -169,12 +169,12 @@ impl Streamed {
 /// Waits until something has come of one of these answers, so long at most, and not when the worker wants the call
 /// back. Which one: [`Pending::poll`] tells.
 pub fn wait(pending: &[&Pending], most: Duration) {
-    let end = Instant::now() + most;
+    let start = Instant::now();
     let exchanges: Vec<_> = pending.iter().map(|pending| &pending.exchange).collect();
-    let earliest = pending.iter().map(|pending| pending.deadline).min();
-    let end = earliest.map_or(end, |earliest| end.min(earliest));
+    let in_time = pending.iter().map(|pending| pending.deadline.saturating_duration_since(start)).min();
+    let most = in_time.map_or(most, |in_time| in_time.min(most));
     while !should_stop() {
-        let left = end.saturating_duration_since(Instant::now());
+        let left = most.saturating_sub(start.elapsed());
         if left.is_zero() || raw::pause(&exchanges, left.min(STEP)) {
             break;
         }
