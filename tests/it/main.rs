@@ -4,6 +4,7 @@
 
 mod faults;
 mod harness;
+mod http;
 mod java_files;
 mod kills;
 mod main_job;
