@@ -58,11 +58,7 @@ fn a_token_that_expires_at_once_is_got_anew() {
 #[test]
 fn a_new_token_that_is_refused_too_fails() {
     let (mut test, asked) = source(&OAUTH2, guarded(0));
-    let error = loop {
-        if let Err(error) = test.poll() {
-            break error;
-        }
-    };
+    let error = failure(&mut test);
     assert_eq!((error.kind(), asked.borrow().len()), (Kind::Fatal, 4));
     assert!(error.message().contains("401"), "{error}");
 }
@@ -91,11 +87,7 @@ fn no_secret_is_in_an_error_or_a_log() {
             true if !of_login => ok(&format!("{{\"access_token\":\"{CANARY}\"}}")),
             _ => Response::new(status).with_header("location", CANARY).with_body(echo.clone()),
         });
-        let error = loop {
-            if let Err(error) = test.poll() {
-                break error;
-            }
-        };
+        let error = failure(&mut test);
         said.extend(testing::logs().into_iter().map(|(_, line)| line));
         said.push(error.to_string());
     }

@@ -72,6 +72,15 @@ fn nothing(test: &mut Test, asked: &Asked, times: usize) {
     }
 }
 
+/// Polls until that fails.
+fn failure(test: &mut Test) -> Error {
+    loop {
+        if let Err(error) = test.poll() {
+            return error;
+        }
+    }
+}
+
 fn last(polled: &Polled) -> &serde_json::Value {
     &polled.positions.last().unwrap().1.offset
 }
@@ -162,6 +171,7 @@ fn another_pagination_begins_anew() {
 #[test]
 fn the_server_says_when_to_come_again_or_the_wait_doubles() {
     let mut answers = vec![
+        Response::new(500),
         ok("[1]"),
         Response::new(503).with_header("retry-after", "0"),
         Response::new(500),
@@ -184,6 +194,8 @@ fn the_server_says_when_to_come_again_or_the_wait_doubles() {
     }
     assert_eq!(waits, [2, 4, 8, 0, 20, 0]);
     assert_eq!(poll(&mut test, 1).values(), ["1"]);
+    let error = failure(&mut test);
+    assert_eq!(error.after(), Some(Duration::from_millis(2)), "a success ends the doubling");
 }
 
 #[test]

@@ -71,11 +71,7 @@ fn links_are_followed() {
     assert_eq!(last(&polled)["link"], "https://api/items?page=3");
     nothing(&mut test, &asked, 2);
     serve(|_| ok("[4]").with_header("link", "<https://elsewhere/>; rel=next"));
-    let error = loop {
-        if let Err(error) = test.poll() {
-            break error;
-        }
-    };
+    let error = failure(&mut test);
     assert!(error.kind() == Kind::Fatal && error.message().contains("https://elsewhere:443"), "{error}");
 }
 
