@@ -66,7 +66,10 @@ impl Body for Sink {
     type Instance = SinkInstance;
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
-        self.ensure_consumer().await?;
+        ctx.show_waiting(Some("Kafka to tell which topics there are".into()));
+        let ensured = self.ensure_consumer().await;
+        ctx.show_waiting(None);
+        ensured?;
         let config = ctx.instance_config();
         let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {
