@@ -236,11 +236,11 @@ async fn show(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    finish(worker, stage).await
+    finish(worker, stage, begun).await
 }
 
 /// Waits for the last line, and compares.
-async fn finish(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
+async fn finish(worker: &Worker, stage: &Stage, begun: Instant) -> Result<(), DemoError> {
     let until = Instant::now() + PATIENCE;
     while stage.arrived() < LINES as usize {
         if Instant::now() > until {
@@ -248,7 +248,7 @@ async fn finish(worker: &Worker, stage: &Stage) -> Result<(), DemoError> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    tell(worker, stage, LINES, Duration::ZERO);
+    tell(worker, stage, LINES, begun.elapsed());
     let read = |path: PathBuf| {
         fs::read_to_string(&path).map_err(|source| DemoError::File { what: "read", path, source })
     };

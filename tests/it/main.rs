@@ -18,6 +18,7 @@ mod records;
 mod rest;
 mod shutdown;
 mod speed;
+mod start;
 mod swap;
 mod tidy;
 mod watch;

@@ -18,6 +18,7 @@ struct Sink {
     name: String,
     topics: String,
     tasks: usize,
+    session: &'static str,
 }
 
 impl Sink {
@@ -27,7 +28,7 @@ impl Sink {
         fs::create_dir(&data).unwrap();
         worker.install(&FILE_SINK).install(&FAULTY_SINK);
         worker.grant("default", &data, ":rw").set("offset.flush.interval.ms", "200");
-        let mut sink = Self { worker, name: name.to_owned(), topics: String::new(), tasks };
+        let mut sink = Self { worker, name: name.to_owned(), topics: String::new(), tasks, session: SESSION };
         sink.configure(topics, tasks);
         sink
     }
@@ -54,7 +55,7 @@ impl Sink {
             ("topics", &self.topics),
             ("tasks.max", &tasks),
             ("consumer.override.auto.offset.reset", "earliest"),
-            ("consumer.override.session.timeout.ms", SESSION),
+            ("consumer.override.session.timeout.ms", self.session),
             ("consumer.override.heartbeat.interval.ms", "500"),
         ];
         config.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -225,7 +226,7 @@ fn waiting_for(part: &Value) -> &str {
 
 fn is_about_former_members(text: &str, sink: &Sink) -> bool {
     let group = format!("former members of group connect-{} ", sink.name);
-    let session = format!("session.timeout.ms={SESSION}");
+    let session = format!("session.timeout.ms={}", sink.session);
     [group.as_str(), &session, &format!("{}-0-", sink.name)].iter().all(|part| text.contains(part))
 }
 
@@ -235,6 +236,9 @@ fn fewer_tasks_say_which_former_members_they_wait_for_and_then_go_on() {
     let topic = unique("fewer");
     kafka.create_topic(&topic, 4, &[]);
     let mut sink = Sink::new(kafka, &unique("sink"), &topic, 4);
+    // Long enough to be seen waiting for, however busy the machine is.
+    sink.session = "20000";
+    sink.configure(&topic, 4);
     sink.start();
     let mut wanted = fill(kafka, &topic, "first");
     await_lines(&[&sink], &wanted);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use transom_tests::guests::{FILE_SINK, FILE_SOURCE};
 use transom_tests::worker::Worker;
-use transom_tests::{kafka, unique, until};
+use transom_tests::{kafka, unique};
 use ureq::http::{HeaderMap, Request};
 
 /// A worker with plugins, and any request to it.
@@ -41,11 +41,7 @@ impl Served {
         let mut worker = Worker::new(kafka());
         let folder = worker.folder().to_owned();
         worker.install(&FILE_SOURCE).install(&FILE_SINK).grant("file-source", &folder, "").start();
-        // It answers before it has compiled them.
-        until("the plugins to be there", || {
-            let plugins = worker.rest().try_get("/connector-plugins")?;
-            if plugins.as_array().map(Vec::len) == Some(2) { Ok(()) } else { Err(plugins.to_string()) }
-        });
+        worker.await_plugins(2);
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
         Self { worker, agent: config.into() }
     }

@@ -45,10 +45,7 @@ fn records_a_second_of_a_source_and_a_sink() {
     let mut worker = Worker::new(kafka);
     worker.install(&DATAGEN_SOURCE).install(&BLACKHOLE_SINK).start();
     // Both plugins are compiled before the clock runs.
-    until("plugins", || {
-        let plugins = worker.rest().try_get("/connector-plugins")?;
-        if plugins.as_array().is_some_and(|list| list.len() == 2) { Ok(()) } else { Err(plugins.to_string()) }
-    });
+    worker.await_plugins(2);
     let total = RECORDS.to_string();
     let source = [("connector.class", "DatagenSource"), ("topic", &topic), ("total", &total)];
     let sink = [("connector.class", "BlackholeSink"), ("topics", &topic)];
@@ -78,10 +75,7 @@ fn time_to_the_first_answer_and_idle_memory() {
     let mut worker = Worker::new(kafka());
     worker.install(&DATAGEN_SOURCE).install(&BLACKHOLE_SINK).install(&FILE_SOURCE).install(&FILE_SINK);
     worker.start();
-    until("plugins", || {
-        let plugins = worker.rest().try_get("/connector-plugins")?;
-        if plugins.as_array().is_some_and(|list| list.len() == 4) { Ok(()) } else { Err(plugins.to_string()) }
-    });
+    worker.await_plugins(4);
     let mut times: Vec<Duration> = (0..10)
         .map(|_| {
             assert!(worker.terminate().success());

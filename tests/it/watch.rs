@@ -41,6 +41,20 @@ impl Watched {
         watched
     }
 
+    /// A connector that failed in watching, with two lines outside and one task, and does not start again by itself.
+    /// What was wrong is mended.
+    #[track_caller]
+    fn failed() -> Self {
+        let mut watched = Self::new("a\n", &[("fault", "trap"), ("fault.at", "watch")]);
+        watched.worker.set("task.restart.max", "0").start();
+        watched.await_running(1);
+        fs::write(watched.file("broken"), "").unwrap();
+        watched.outside("a\nb\n");
+        watched.await_state("FAILED");
+        fs::remove_file(watched.file("broken")).unwrap();
+        watched
+    }
+
     fn config<'a>(&self, settings: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
         let path = |name| self.file(name).display().to_string();
         let mut config = vec![
@@ -229,13 +243,7 @@ fn a_connector_that_failed_in_watching_starts_again_by_itself() {
 
 #[test]
 fn a_restart_by_rest_starts_a_failed_connector_and_no_task() {
-    let mut watched = Watched::new("a\n", &[("fault", "trap"), ("fault.at", "watch")]);
-    watched.worker.set("task.restart.max", "0").start();
-    watched.await_running(1);
-    fs::write(watched.file("broken"), "").unwrap();
-    watched.outside("a\nb\n");
-    watched.await_state("FAILED");
-    fs::remove_file(watched.file("broken")).unwrap();
+    let watched = Watched::failed();
     let restart = format!("/connectors/{}/restart", watched.name);
     watched.worker.rest().post(&restart, None).expect(204);
     watched.await_running(2);
@@ -250,13 +258,7 @@ fn a_restart_by_rest_starts_a_failed_connector_and_no_task() {
 
 #[test]
 fn a_failed_connector_stays_failed_when_it_is_paused() {
-    let mut watched = Watched::new("a\n", &[("fault", "trap"), ("fault.at", "watch")]);
-    watched.worker.set("task.restart.max", "0").start();
-    watched.await_running(1);
-    fs::write(watched.file("broken"), "").unwrap();
-    watched.outside("a\nb\n");
-    watched.await_state("FAILED");
-    fs::remove_file(watched.file("broken")).unwrap();
+    let watched = Watched::failed();
     assert_eq!(watched.put("pause", None), 202);
     let task_paused = |status: &Value| status["tasks"][0]["state"] == "PAUSED";
     let status = watched.worker.await_status(&watched.name, task_paused);

@@ -13,7 +13,9 @@ use tracing::{info, warn};
 use super::{Inner, Worker, WorkerError};
 use crate::config::{ConnectorFile, Problems, RawConfig, WorkerConfig};
 use crate::connector::{Command, Services};
-use crate::kafka::{Admin, ClientKind, ClientSource, KafkaError, PrefetchBudget, Producers, resolve};
+use crate::kafka::{
+    Admin, ClientKind, ClientSettings, ClientSource, KafkaError, PrefetchBudget, Producers, resolve,
+};
 use crate::offsets::{OffsetStore, StoreError};
 use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry};
 use crate::task::sink::Roster;
@@ -57,7 +59,8 @@ impl Worker {
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, program } = start;
-        // First of all: who is refused here is one worker too many, and shall have touched nothing.
+        let admin = admin_settings(&config).map_err(StartError::Config)?;
+        // First of what touches anything: who is refused here is one worker too many.
         let offsets = OffsetStore::open(&config.offsets_file)?;
         let engine = Engine::new(EngineSettings {
             cache: config.plugin_cache_dir.clone(),
@@ -66,13 +69,6 @@ impl Worker {
         })?;
         let registry = Registry::open(engine, config.plugin_path.clone(), config.sandboxes.clone())
             .map_err(StartError::Config)?;
-        let admin = ClientSource {
-            common: &config.client,
-            prefixed: &config.admin,
-            overrides: &RawConfig::new(),
-            policy: config.override_policy,
-        };
-        let admin = resolve(ClientKind::Admin, &admin).map_err(StartError::Config)?;
         let services = Arc::new(Services {
             guests: guests_runtime()?,
             prefetch: PrefetchBudget::new(config.prefetch_bytes),
@@ -168,6 +164,32 @@ impl Worker {
                 tokio::time::sleep(CLUSTER_ID_RETRY).await;
             }
         }));
+    }
+}
+
+/// The settings of the worker's own client; those of the others are looked at as well, so that what is wrong with
+/// them is not first heard of when a connector is made.
+fn admin_settings(config: &WorkerConfig) -> Result<ClientSettings, Problems> {
+    let (mut problems, none) = (Problems::default(), RawConfig::new());
+    let mut check = |kind, prefixed| {
+        let source = ClientSource {
+            common: &config.client,
+            prefixed,
+            overrides: &none,
+            policy: config.override_policy,
+        };
+        let resolved = resolve(kind, &source);
+        // What all clients have in common is wrong once.
+        let new = resolved.as_ref().err().map_or(&[][..], |found| &found.0);
+        problems.0.extend(new.iter().filter(|new| !problems.0.contains(new)).cloned().collect::<Vec<_>>());
+        resolved.ok()
+    };
+    let _ = check(ClientKind::Producer, &config.producer);
+    let _ = check(ClientKind::Consumer, &config.consumer);
+    let admin = check(ClientKind::Admin, &config.admin);
+    match admin {
+        Some(admin) => problems.or(admin),
+        None => Err(problems),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -24,11 +25,7 @@ impl Kafka {
             ("batch.num.messages", "100000"),
             ("queue.buffering.max.kbytes", "65536"),
         ];
-        let mut config = self.config();
-        for (key, value) in settings {
-            config.set(key, value);
-        }
-        let producer: BaseProducer = config.create().expect("a producer");
+        let producer: BaseProducer = self.with(&settings).create().expect("a producer");
         for _ in 0..records {
             let mut record = BaseRecord::<(), [u8]>::to(topic).partition(0).payload(value);
             while let Err((error, back)) = producer.send(record) {
@@ -53,11 +50,7 @@ impl Kafka {
             ("queued.min.messages", "1000000"),
             ("fetch.queue.backoff.ms", "20"),
         ];
-        let mut config = self.config();
-        for (key, value) in settings {
-            config.set(key, value);
-        }
-        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let consumer: BaseConsumer = self.with(&settings).create().expect("a consumer");
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning).expect("a partition");
         consumer.assign(&from).expect("an assignment");
@@ -69,5 +62,13 @@ impl Kafka {
             }
         }
         assert!(bytes > 0, "the records have values");
+    }
+
+    fn with(&self, settings: &[(&str, &str)]) -> ClientConfig {
+        let mut config = self.config();
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
+        config
     }
 }

@@ -242,6 +242,18 @@ impl Worker {
         status["tasks"][0]["trace"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Waits until this number of plugins can be used: it answers before it has compiled them.
+    ///
+    /// # Panics
+    /// When they never are, with the list seen last.
+    #[track_caller]
+    pub fn await_plugins(&self, count: usize) {
+        wait::until("the plugins to be there", || {
+            let plugins = self.rest.try_get("/connector-plugins")?;
+            if plugins.as_array().map(Vec::len) == Some(count) { Ok(()) } else { Err(plugins.to_string()) }
+        });
+    }
+
     /// What it says at `/metrics`.
     ///
     /// # Panics

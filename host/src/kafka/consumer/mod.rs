@@ -124,22 +124,21 @@ impl Consumer {
         }
     }
 
-    /// Takes at most `max` records without waiting. Returns how many there were; fewer than `max`: there are no
-    /// more.
+    /// Takes at most `max` records and errors without waiting. Returns how many there were; fewer than `max`: there
+    /// are no more.
     pub(crate) fn poll(&mut self, max: usize, mut record: impl FnMut(&Message<'_>)) -> usize {
-        let (mut records, notes) = (0, &self.notes);
+        let (mut arrived, notes) = (false, &self.notes);
         let taken = self.messages.take(&self.records, max, |message| match message {
             Ok(message) => {
-                records += 1;
+                arrived = true;
                 record(&message);
             }
             Err(error) => notes.failed(error),
         });
-        if records > 0 {
+        if arrived {
             self.notes.complaints().clear();
         }
-        // Errors are no records, but there may be some behind them.
-        if taken == max { records.max(1) } else { records }
+        taken
     }
 
     /// What keeps records from coming, as far as the client knows: it goes on trying.

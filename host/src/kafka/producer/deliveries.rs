@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Ack, Lanes, NUMBER, NUMBER_BITS, OVERHEAD, lock};
+use super::{Ack, Lanes, NUMBER, NUMBER_BITS, OVERHEAD};
 use crate::kafka::native::{Client, Queue, QueueEvent, error_of};
+use crate::lock::unpoisoned;
 
 /// How long the thread waits for an event.
 const POLL_MS: i32 = 100;
@@ -66,13 +67,13 @@ impl Deliveries {
         }
         let (mut swept, mut arrived) = (false, false);
         {
-            let lanes = lock(&self.lanes.lanes);
+            let lanes = unpoisoned(self.lanes.lanes.lock());
             for run in self.runs.drain(..) {
                 let Some(Some(lane)) = lanes.get(run.lane as usize) else { continue };
                 let records = run.last - run.first + 1;
                 let error = (run.code != 0).then(|| error_of(run.code));
                 // One lock for both: who sees that nothing is in flight finds every ack.
-                let mut acks = lock(&lane.acks);
+                let mut acks = unpoisoned(lane.acks.lock());
                 acks.push(Ack { first: run.first, last: run.last, error });
                 self.lanes.uncount(lane, records, run.bytes);
                 drop(acks);

@@ -3,9 +3,10 @@
 use std::iter;
 use std::sync::atomic::Ordering;
 
-use super::{Ack, InFlight, Lane, NUMBER, NUMBER_BITS, OVERHEAD, Outgoing, SendError, lock};
+use super::{Ack, InFlight, Lane, NUMBER, NUMBER_BITS, OVERHEAD, Outgoing, SendError};
 use crate::kafka::KafkaError;
 use crate::kafka::native::{Slot, TopicRef, error_of};
+use crate::lock::unpoisoned;
 
 /// Records handed over at once.
 const STEP: usize = 512;
@@ -141,7 +142,7 @@ impl Lane {
     /// The client is dead.
     pub(crate) fn try_acks(&mut self, out: &mut Vec<Ack>) -> Result<(), KafkaError> {
         let taken = {
-            let mut acks = lock(&self.shared.acks);
+            let mut acks = unpoisoned(self.shared.acks.lock());
             let any = !acks.is_empty();
             out.append(&mut acks);
             any

@@ -14,7 +14,7 @@ mod lane;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -156,7 +156,7 @@ impl Producers {
     }
 
     fn find_or_start(&self, settings: &ClientSettings) -> Result<Found, KafkaError> {
-        let mut entries = lock(&self.0);
+        let mut entries = unpoisoned(self.0.lock());
         if let Some(entry) = entries.get(settings) {
             match entry.producer.upgrade() {
                 Some(producer) if producer.lanes.dead.get().is_none() => {
@@ -218,7 +218,7 @@ impl Producer {
     /// One task's share, with so many bytes in flight at most.
     pub(crate) fn lane(self: &Arc<Self>, budget: usize) -> Lane {
         let shared = Arc::<Shared>::default();
-        let mut lanes = lock(&self.lanes.lanes);
+        let mut lanes = unpoisoned(self.lanes.lanes.lock());
         let number = match lanes.iter().position(Option::is_none) {
             Some(number) => number,
             None => {
@@ -251,7 +251,7 @@ impl Lanes {
     /// Tells every lane that the client is dead.
     fn die(&self, error: KafkaError) {
         if self.dead.set(error).is_ok() {
-            for lane in lock(&self.lanes).iter().flatten() {
+            for lane in unpoisoned(self.lanes.lock()).iter().flatten() {
                 lane.wake.notify_one();
             }
         }
@@ -266,7 +266,7 @@ impl Lanes {
 
     /// Frees the numbers of lanes that are gone and have nothing in flight.
     fn sweep(&self) {
-        for lane in lock(&self.lanes).iter_mut() {
+        for lane in unpoisoned(self.lanes.lock()).iter_mut() {
             let done = lane.as_ref().is_some_and(|lane| {
                 lane.left.load(Ordering::Acquire) && lane.records.load(Ordering::Acquire) == 0
             });
@@ -275,8 +275,4 @@ impl Lanes {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    unpoisoned(mutex.lock())
 }

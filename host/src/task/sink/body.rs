@@ -20,19 +20,18 @@ const FENCED_AGAIN: Duration = Duration::from_secs(60);
 
 impl Sink {
     /// The consumer, made if there is none: it outlives instances, and dies only with its own errors.
-    async fn ensure_consumer(&mut self) -> Result<(), Failure> {
+    async fn ensure_consumer(&mut self, ctx: &Context) -> Result<(), Failure> {
         if self.outgrown() {
             self.drop_consumer().await;
         }
         if self.consumer.is_none() {
             let failed = |doing: &str, source| Failure::Kafka { doing: doing.to_owned(), source };
             let subscription = &self.parts.subscription;
-            self.membership = self
-                .parts
-                .members
-                .membership(&self.parts.settings, subscription)
-                .await
-                .map_err(|source| failed("could not ask Kafka for the topics", source))?;
+            ctx.show_waiting(Some("Kafka to tell which topics there are".into()));
+            let membership = self.parts.members.membership(&self.parts.settings, subscription).await;
+            ctx.show_waiting(None);
+            self.membership =
+                membership.map_err(|source| failed("could not ask Kafka for the topics", source))?;
             let (settings, prefetch) = (&self.parts.settings, self.parts.prefetch.bytes());
             let consumer = Consumer::subscribe(settings, subscription, &self.membership, prefetch)
                 .map_err(|source| failed("could not make a consumer", source))?;
@@ -66,7 +65,7 @@ impl Body for Sink {
     type Instance = SinkInstance;
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
-        self.ensure_consumer().await?;
+        self.ensure_consumer(ctx).await?;
         let config = ctx.instance_config();
         let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {

@@ -153,9 +153,10 @@ impl Sink {
                 }
                 Some(error) => {
                     ctx.metrics.commit_failures.add(1);
-                    // While the group settles this is its way of saying "later".
-                    self.commit_again |= error.is_rebalance();
-                    if !error.is_rebalance() {
+                    if error.is_rebalance() {
+                        // While the group settles this is its way of saying "later".
+                        self.commit_again = true;
+                    } else {
                         warn!(
                             connector = ctx.identity.connector,
                             task = ctx.identity.task,
