@@ -1,5 +1,6 @@
 //! http-source against real HTTPS servers.
 
+mod answers;
 mod cursors;
 mod login;
 
