@@ -2,14 +2,16 @@
 
 mod answers;
 mod cursors;
+mod load;
 mod login;
+mod speed;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use transom_tests::guests::HTTP_SOURCE;
 use transom_tests::https::Https;
 use transom_tests::{Worker, kafka, unique, until};
@@ -95,6 +97,22 @@ fn items(range: std::ops::Range<usize>) -> String {
 fn parameters(request: &Request<Bytes>) -> BTreeMap<&str, &str> {
     let query = request.uri().query().unwrap_or_default();
     query.split('&').filter_map(|pair| pair.split_once('=')).collect()
+}
+
+/// An API of so many items, as many a page as is said, with the pages written beforehand: it answers as fast as it can.
+fn shelf(protocols: &[&str], total: usize, size: usize) -> Https {
+    let pages: Vec<_> = (0..total)
+        .step_by(size)
+        .map(|from| {
+            let to = (from + size).min(total);
+            let next = if to < total { json!(to) } else { json!(null) };
+            Bytes::from(format!(r#"{{"items":{},"next":{next}}}"#, items(from..to)))
+        })
+        .collect();
+    Https::start(protocols, move |request| {
+        let from: usize = parameters(request).get("after").map_or(0, |after| after.parse().unwrap());
+        Response::new(Full::from(pages[from / size].clone()))
+    })
 }
 
 /// An answer without a body.
