@@ -9,7 +9,8 @@
 //! | `fault.after.records` | only after this many records went through this instance |
 //! | `fault.times` | so often, in this instance; else for ever |
 //! | `fault.while` | only while this file exists; its directory must be granted |
-//! | `fault.file`, `fault.address` | what `read`, `write`, `handles` and `connect` want |
+//! | `fault.file` | what `read`, `write` and `handles` want |
+//! | `fault.address`, `fault.text` | what the ways out of the sandbox want: see `reach` |
 //! | `fault.ms` | how long `slow` sleeps, and after what time `retriable-late` wants to be called again |
 //! | `fault.offset`, `fault.bytes` | what `patch` does to a batch: bytes in hexadecimal, and where |
 //! | `journal` | a file that gets a line for every call, after it went well |
@@ -18,7 +19,6 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::io::Write as _;
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, mem, process, thread};
@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::bindings::transom::connect::host;
 use crate::bindings::transom::connect::types::Error;
+use crate::reach;
 
 /// Replaced in the built component: version, then `watches` if it does, then nothing or a call and its fault.
 static MARKER: &str = "transom-variant:0.1.0 -                        ";
@@ -181,7 +182,7 @@ impl Faults {
             "print-flood" => (0..100_000).for_each(|n| eprintln!("flood {n}")),
             "metric-flood" => (0..100_000).for_each(|n| host::metric(&format!("flood_{n}"), f64::from(n))),
             "handles" => self.open_for_ever()?,
-            "read" | "write" | "connect" | "environment" | "secret" => self.reach_out(what)?,
+            "read" | "write" | "environment" | "secret" => self.reach_out(what)?,
             "retriable-late" => {
                 let wait = self.number("fault.ms").unwrap_or(1000);
                 let retry_after_ms = u32::try_from(wait).unwrap_or(u32::MAX);
@@ -193,7 +194,11 @@ impl Faults {
             "config" => return Err(error(4, format!("told to refuse the configuration in {at}"))),
             "unknown-code" => return Err(error(4711, format!("told to fail in an unknown way in {at}"))),
             "long-error" => return Err(error(2, "long ".repeat(1 << 20))),
-            _ => return Ok(false),
+            _ => {
+                let of = |key: &str| self.text(key).unwrap_or_default();
+                let went = reach::out(what, of("fault.address"), of("fault.text"));
+                return went.map_err(|e| error(4, format!("{what}: {e}")));
+            }
         }
         Ok(true)
     }
@@ -211,10 +216,6 @@ impl Faults {
         let result = match what {
             "read" => fs::read(file).map(drop).map_err(|e| e.to_string()),
             "write" => fs::write(file, "written").map_err(|e| e.to_string()),
-            "connect" => {
-                let address = self.text("fault.address").unwrap_or_default();
-                TcpStream::connect(address).map(drop).map_err(|e| e.to_string())
-            }
             "secret" => host::secret("any").map(drop),
             _ if env::vars().count() + env::args().count() == 0 => Ok(()),
             _ => Err(format!("{:?} {:?}", env::vars().collect::<Vec<_>>(), env::args().collect::<Vec<_>>())),

@@ -11,6 +11,8 @@
 mod connector;
 #[path = "../../fault.rs"]
 mod fault;
+#[path = "../../reach.rs"]
+mod reach;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;

@@ -9,6 +9,8 @@
 mod connector;
 #[path = "../../fault.rs"]
 mod fault;
+#[path = "../../reach.rs"]
+mod reach;
 mod rubbish;
 
 use std::cell::RefCell;
