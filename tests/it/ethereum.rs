@@ -2,11 +2,16 @@
 //! taken back left out, must be what the node says of its chain.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_body_util::Full;
+use hyper::Response;
 use serde_json::{Value, json};
 use transom_tests::ethereum::{ABI, Ethereum, TRANSFER};
 use transom_tests::guests::{ETHEREUM_SOURCE, ETHEREUM_SOURCE_V2};
+use transom_tests::https::Https;
 use transom_tests::toxiproxy::Proxy;
+use transom_tests::worker::rest::Rest;
 use transom_tests::{Worker, kafka, unique, until};
 
 /// A node with the contract, and a worker that reads its logs.
@@ -85,6 +90,11 @@ impl Job {
             let extra = seen.records.keys().filter(|key| !expected.contains_key(*key)).count();
             Err(format!("{missing} of {} are missing, {extra} are too many", expected.len()))
         })
+    }
+
+    fn failed_polls(&self) -> u64 {
+        let labels = [("connector", self.connector.as_str())];
+        self.worker.metrics().sum("transom_task_failed_polls_total", &labels).unwrap_or(0.0) as u64
     }
 
     #[track_caller]
@@ -207,4 +217,199 @@ fn what_a_reorganisation_orphans_is_taken_back() {
     }
     let seen = job.check();
     assert_eq!((seen.added, seen.removed), (15 + 12 + 10, 9 + 12));
+}
+
+#[test]
+fn kills_and_reorganisations_leave_every_log_of_the_chain_once() {
+    const KILLS: u64 = 20;
+    let mut job = Job::new(Ethereum::anvil(), &[("reorg.depth.max", "16")]);
+    for kill in 0..KILLS {
+        let snapshot = (kill % 4 == 3).then(|| job.node.call("evm_snapshot", &json!([])));
+        for _ in 0..3 {
+            job.emit(40);
+        }
+        // Instants that differ from kill to kill, the same in every run, by how far the source has got.
+        let before: i64 = kafka().end_offsets(&job.topic).iter().sum();
+        job.worker.launch();
+        kafka().await_records(&job.topic, before + 1 + (kill as i64 * 2_654_435_761) % 119);
+        if kill % 2 == 0 {
+            // Taken back while it runs, and killed while it takes back.
+            job.node.reorganise(1 + kill % 5);
+            job.emit(40);
+            let before: i64 = kafka().end_offsets(&job.topic).iter().sum();
+            kafka().await_records(&job.topic, before + 1);
+        }
+        job.worker.kill();
+        match snapshot {
+            Some(snapshot) => {
+                job.node.call("evm_revert", &json!([snapshot]));
+                job.node.mine(6);
+            }
+            None if kill % 3 == 0 => job.node.reorganise(1 + kill % 7),
+            None => {}
+        }
+    }
+    job.emit(5);
+    job.worker.start();
+    let seen = job.check();
+    assert!(seen.removed > 0);
+    let repeated = seen.added - seen.records.len();
+    eprintln!(
+        "{KILLS} kills: {} logs in the chain, {} taken back, {repeated} that came again or were orphaned",
+        seen.records.len(),
+        seen.removed
+    );
+}
+
+#[test]
+fn another_node_is_asked_when_one_is_dead() {
+    let mut ways = Vec::new();
+    let mut job = Job::by(Ethereum::anvil(), &[], |node| {
+        ways.extend([Proxy::new(&node.address()), Proxy::new(&node.address())]);
+        ways.iter().map(|way| format!("http://{}", way.address())).collect()
+    });
+    job.emit(3);
+    ways[0].cut();
+    job.worker.start();
+    job.check();
+    for round in 0..4 {
+        ways[round % 2].heal();
+        ways[(round + 1) % 2].cut();
+        job.emit(3);
+        assert_eq!(job.check().removed, 0);
+    }
+    job.worker.await_log(&["going on with"]);
+    assert_eq!(job.check().added, 15, "no log came twice");
+}
+
+#[test]
+fn a_bad_network_loses_no_log() {
+    let mut proxy = None;
+    let patience = [("request.timeout.ms", "1000")];
+    let mut job = Job::by(Ethereum::anvil(), &patience, |node| {
+        let way = proxy.insert(Proxy::new(&node.address()));
+        vec![format!("http://{}", way.address())]
+    });
+    let proxy = proxy.expect("the way there");
+    job.emit(10);
+    job.worker.start();
+    job.check();
+    let faults: [fn(&Proxy); 5] =
+        [|way| way.delay(50), |way| way.slow(100), Proxy::silence, Proxy::reset, Proxy::cut];
+    let mut logs = 10;
+    for (index, fault) in faults.iter().enumerate() {
+        let failed = job.failed_polls();
+        fault(&proxy);
+        job.emit(50);
+        logs += 50;
+        if index >= 2 {
+            until("a failed poll", || if job.failed_polls() > failed { Ok(()) } else { Err(failed.to_string()) });
+            proxy.heal();
+        }
+        assert_eq!(job.check().added, logs, "no log came twice");
+        proxy.heal();
+    }
+}
+
+#[test]
+fn the_plugin_is_replaced_while_it_reads() {
+    let mut job = Job::new(Ethereum::anvil(), &[("reorg.depth.max", "4")]);
+    job.emit(100);
+    job.worker.start();
+    for round in 0..6 {
+        let guest = if round % 2 == 0 { &ETHEREUM_SOURCE_V2 } else { &ETHEREUM_SOURCE };
+        // More than a batch, so that it is replaced in the middle of a block.
+        job.emit(5_000);
+        job.worker.install(guest);
+        job.emit(100);
+        job.await_version(guest.version);
+    }
+    let seen = job.check();
+    assert_eq!((seen.added, seen.removed), (100 + 6 * 5_100, 0), "no log came twice");
+}
+
+#[test]
+fn a_hundred_thousand_logs_take_bounded_memory() {
+    const MIB: u64 = 1 << 20;
+    let mut job = Job::new(Ethereum::anvil(), &[]);
+    job.emit(5_000);
+    job.node.mine(70);
+    job.worker.start();
+    job.check();
+    let before = job.worker.process().settled_memory();
+    for _ in 0..5 {
+        for _ in 0..19 {
+            job.node.emit(&job.contract, 1_000);
+        }
+        job.emit(1_000);
+    }
+    job.node.mine(70);
+    assert_eq!(job.check().added, 105_000, "no log came twice");
+    let after = job.worker.process().settled_memory();
+    eprintln!("{} MiB with 5,000 logs, {} MiB with 105,000", before / MIB, after / MIB);
+    // Two answers of response.max.bytes, as text and while they are taken apart, and batches.
+    assert!(after < before + 200 * MIB, "{} MiB, {} MiB before", after / MIB, before / MIB);
+}
+
+#[test]
+fn a_server_that_is_busy_or_asked_for_too_much_is_asked_for_less() {
+    let node = Ethereum::anvil();
+    let (behind, asked) = (Rest::new(node.port()), AtomicUsize::new(0));
+    let server = Https::start(&["h2"], move |request| {
+        let busy = asked.fetch_add(1, Ordering::Relaxed) % 3;
+        if request.headers().get("x-api-key").is_none_or(|key| key != "canary-1c9") {
+            return Response::builder().status(401).body(Full::default()).unwrap();
+        }
+        if busy == 1 {
+            return Response::builder().status(429).header("retry-after", "0").body(Full::default()).unwrap();
+        }
+        let body = String::from_utf8(request.body().to_vec()).unwrap();
+        let calls: Value = serde_json::from_str(&body).unwrap();
+        let first = if calls.is_array() { calls[0].clone() } else { calls };
+        let error = |code: i32, message: &str| {
+            let error = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message } });
+            Response::new(Full::from(error.to_string()))
+        };
+        if busy == 2 {
+            return error(-32005, "daily request count exceeded, request rate limited");
+        }
+        let block = |name: &str| {
+            let number = first["params"][0][name].as_str().unwrap_or("0x0").to_owned();
+            u64::from_str_radix(number.trim_start_matches("0x"), 16).unwrap()
+        };
+        if first["method"] == "eth_getLogs" && block("toBlock") - block("fromBlock") >= 10 {
+            return error(-32602, "query exceeds max block range 10");
+        }
+        let (status, answer) = behind.send(&ureq::http::Method::POST, "/", Some(body)).unwrap();
+        Response::builder().status(status).body(Full::from(answer)).unwrap()
+    });
+    let limits = [
+        ("rpc.headers", "x-api-key: canary-1c9"),
+        ("backoff.ms", "1"),
+        ("backoff.max.ms", "10"),
+        ("requests.per.second", "300"),
+    ];
+    let mut job = Job::by(node, &limits, |_| vec![server.url()]);
+    job.worker.set("sandbox.ethereum-source.tls.ca", &server.ca().display().to_string());
+    for _ in 0..10 {
+        job.emit(3);
+        job.node.mine(14);
+    }
+    job.worker.start();
+    assert_eq!(job.check().added, 30, "no log came twice");
+    let log = job.worker.await_log(&["too much at once", "max block range 10"]);
+    assert!(!log.contains("canary-1c9"));
+}
+
+#[test]
+fn a_reorganisation_that_is_deeper_than_is_kept_fails_the_task() {
+    let mut job = Job::new(Ethereum::anvil(), &[("reorg.depth.max", "3")]);
+    for _ in 0..10 {
+        job.emit(1);
+    }
+    job.worker.start();
+    job.check();
+    job.node.reorganise(6);
+    let trace = job.worker.await_failed(&job.connector);
+    assert!(trace.contains("reorg.depth.max=3"), "{trace}");
 }

@@ -64,6 +64,11 @@ impl Ethereum {
         Self { rpc, port, account, calls: AtomicU64::new(0), process, _folder: folder }
     }
 
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
