@@ -94,7 +94,7 @@ impl Job {
 
     fn failed_polls(&self) -> u64 {
         let labels = [("connector", self.connector.as_str())];
-        self.worker.metrics().sum("transom_task_failed_polls_total", &labels).unwrap_or(0.0) as u64
+        self.worker.metrics().sum("transom_task_retries_total", &labels).unwrap_or(0.0) as u64
     }
 
     #[track_caller]
@@ -303,7 +303,9 @@ fn a_bad_network_loses_no_log() {
         job.emit(50);
         logs += 50;
         if index >= 2 {
-            until("a failed poll", || if job.failed_polls() > failed { Ok(()) } else { Err(failed.to_string()) });
+            until("a failed poll", || {
+                if job.failed_polls() > failed { Ok(()) } else { Err(failed.to_string()) }
+            });
             proxy.heal();
         }
         assert_eq!(job.check().added, logs, "no log came twice");
@@ -337,8 +339,8 @@ fn a_hundred_thousand_logs_take_bounded_memory() {
     job.worker.start();
     job.check();
     let before = job.worker.process().settled_memory();
-    for _ in 0..5 {
-        for _ in 0..19 {
+    for _ in 0..10 {
+        for _ in 0..9 {
             job.node.emit(&job.contract, 1_000);
         }
         job.emit(1_000);
@@ -367,7 +369,8 @@ fn a_server_that_is_busy_or_asked_for_too_much_is_asked_for_less() {
         let calls: Value = serde_json::from_str(&body).unwrap();
         let first = if calls.is_array() { calls[0].clone() } else { calls };
         let error = |code: i32, message: &str| {
-            let error = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message } });
+            let error =
+                json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": message } });
             Response::new(Full::from(error.to_string()))
         };
         if busy == 2 {
@@ -412,4 +415,37 @@ fn a_reorganisation_that_is_deeper_than_is_kept_fails_the_task() {
     job.node.reorganise(6);
     let trace = job.worker.await_failed(&job.connector);
     assert!(trace.contains("reorg.depth.max=3"), "{trace}");
+}
+
+/// The client that most of the world runs; its build takes minutes.
+mod systems_geth {
+    use super::*;
+
+    #[test]
+    #[ignore = "slow system"]
+    fn geth_is_followed_through_reorganisations() {
+        let mut job = Job::new(Ethereum::geth(), &[("logs.abi", ABI)]);
+        let emit = |logs: u64| {
+            let hash = job.node.emit(&job.contract, logs);
+            until("its block", || job.node.receipt(&hash));
+        };
+        (0..10).for_each(&emit);
+        job.worker.start();
+        let check = |logs: usize| {
+            until("what the node says", || {
+                let seen = replay(&job.topic);
+                let (keys, expected) = (seen.records.keys(), job.expected());
+                if seen.records.len() == logs && keys.eq(expected.keys()) {
+                    return Ok(seen);
+                }
+                Err(format!("{} of {}", seen.records.len(), expected.len()))
+            })
+        };
+        assert_eq!(check(45).removed, 0);
+        // Back by three blocks, of 7, 8 and 9 logs, and on in another way.
+        let head = job.node.head();
+        job.node.call("debug_setHead", &json!([format!("{:#x}", head - 3)]));
+        (0..5).for_each(|_| emit(2));
+        assert_eq!(check(45 - 24 + 10).removed, 24);
+    }
 }

@@ -35,7 +35,16 @@ impl Ethereum {
     pub fn anvil() -> Self {
         let port = ports::free();
         let port_text = port.to_string();
-        let args = ["--host", "127.0.0.1", "--port", &port_text, "--silent", "--no-mining", "--gas-limit", "60000000"];
+        let args = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port_text,
+            "--silent",
+            "--no-mining",
+            "--gas-limit",
+            "60000000",
+        ];
         Self::start(&installed("anvil.sh", &[]), &args, port, Folder::new("anvil"))
     }
 
@@ -45,8 +54,20 @@ impl Ethereum {
         let (port_text, folder) = (port.to_string(), Folder::new("geth"));
         let data = folder.path().join("data").display().to_string();
         let args = [
-            "--dev", "--datadir", &data, "--http", "--http.port", &port_text, "--http.api", "eth,debug,dev",
-            "--ipcdisable", "--nodiscover", "--port", "0", "--authrpc.port", &auth,
+            "--dev",
+            "--datadir",
+            &data,
+            "--http",
+            "--http.port",
+            &port_text,
+            "--http.api",
+            "eth,debug,dev",
+            "--ipcdisable",
+            "--nodiscover",
+            "--port",
+            "0",
+            "--authrpc.port",
+            &auth,
         ];
         Self::start(&installed("go-tool.sh", &["geth"]), &args, port, folder)
     }
@@ -116,18 +137,26 @@ impl Ethereum {
     /// # Panics
     /// When the node refuses.
     pub fn deploy(&self) -> String {
-        let runtime = format!("5f355b801560395780 5f528033 7f{TRANSFER} 60205fa3 60019003 600256 5b00").replace(' ', "");
+        let runtime = format!("5f355b801560395780 5f528033 7f{TRANSFER} 60205fa3 60019003 600256 5b00")
+            .replace(' ', "");
         let data = format!("0x603b600a5f39603b5ff3{runtime}");
-        let hash = self.call("eth_sendTransaction", &json!([{ "from": self.account, "data": data, "gas": "0x493e0" }]));
-        if self.call("eth_getTransactionReceipt", &json!([hash])).is_null() {
+        let hash = self
+            .call("eth_sendTransaction", &json!([{ "from": self.account, "data": data, "gas": "0x493e0" }]));
+        if self.receipt(&hash).is_err() {
             // Anvil waits to be told, geth a moment.
             let _ = self.rpc.post("/", Some(&call("evm_mine", &json!([]))));
         }
-        let receipt = wait::until("the contract", || {
-            let receipt = self.call("eth_getTransactionReceipt", &json!([hash]));
-            if receipt.is_null() { Err("no receipt".into()) } else { Ok(receipt) }
-        });
+        let receipt = wait::until("the contract", || self.receipt(&hash));
         receipt["contractAddress"].as_str().expect("an address").to_owned()
+    }
+
+    /// What became of a transaction.
+    ///
+    /// # Errors
+    /// It is in no block yet.
+    pub fn receipt(&self, hash: &Value) -> Result<Value, String> {
+        let answer = self.rpc.post("/", Some(&call("eth_getTransactionReceipt", &json!([hash])))).expect(200);
+        if answer["result"].is_null() { Err(answer.to_string()) } else { Ok(answer["result"].clone()) }
     }
 
     /// Sends a transaction that makes so many logs, and returns its hash.
@@ -136,7 +165,10 @@ impl Ethereum {
         let salt = self.calls.fetch_add(1, Ordering::Relaxed);
         let gas = format!("{:#x}", 100_000 + logs * GAS);
         let data = format!("0x{logs:064x}{salt:064x}");
-        self.call("eth_sendTransaction", &json!([{ "from": self.account, "to": contract, "data": data, "gas": gas }]))
+        self.call(
+            "eth_sendTransaction",
+            &json!([{ "from": self.account, "to": contract, "data": data, "gas": gas }]),
+        )
     }
 
     /// The logs of a contract in the chain as it is now.
@@ -144,11 +176,19 @@ impl Ethereum {
     /// # Panics
     /// When the node has no list.
     pub fn logs(&self, contract: &str) -> Vec<Value> {
-        let logs = self.call("eth_getLogs", &json!([{ "fromBlock": "0x0", "toBlock": "latest", "address": contract }]));
-        match logs {
+        // Block by block: an answer with all of them can be larger than what the tests' client takes.
+        let of_block = |number: u64| {
+            let number = format!("{number:#x}");
+            self.call(
+                "eth_getLogs",
+                &json!([{ "fromBlock": number, "toBlock": number, "address": contract }]),
+            )
+        };
+        let all = (0..=self.head()).flat_map(|number| match of_block(number) {
             Value::Array(logs) => logs,
             other => panic!("no list: {other}"),
-        }
+        });
+        all.collect()
     }
 }
 

@@ -34,7 +34,9 @@ impl<'a> Header<'a> {
         if text.is_empty() {
             return Ok(None);
         }
-        serde_json::from_str(text).map(Some).map_err(|wrong| format!("a block is not as it should be: {wrong}"))
+        serde_json::from_str(text)
+            .map(Some)
+            .map_err(|wrong| format!("a block is not as it should be: {wrong}"))
     }
 }
 
@@ -106,7 +108,12 @@ impl Chunk {
     ///
     /// # Errors
     /// They do not fit each other, or are none.
-    pub(crate) fn read(plan: &Plan, settings: &Settings, blocks: Answers, logs: Answers) -> Result<Outcome, String> {
+    pub(crate) fn read(
+        plan: &Plan,
+        settings: &Settings,
+        blocks: Answers,
+        logs: Answers,
+    ) -> Result<Outcome, String> {
         let mut reading = Reading { plan, settings, items: Vec::new(), blocks: Vec::new() };
         for call in 0..blocks.len() {
             let Some(header) = Header::read(blocks.text(call))? else { return Ok(Outcome::Lags) };
@@ -241,7 +248,13 @@ struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    fn block(&mut self, number: u64, header: &Header<'_>, answers: &Answers, call: usize) -> Result<(), String> {
+    fn block(
+        &mut self,
+        number: u64,
+        header: &Header<'_>,
+        answers: &Answers,
+        call: usize,
+    ) -> Result<(), String> {
         if let Some((before, entry, _)) = self.blocks.last()
             && before + 1 == number
             && entry.hash != header.parent_hash
@@ -280,11 +293,14 @@ impl Reading<'_> {
         };
         let mut last = None;
         for raw in logs {
-            let log: Log<'_> =
-                serde_json::from_str(raw.get()).map_err(|wrong| format!("a log is not as it should be: {wrong}"))?;
+            let log: Log<'_> = serde_json::from_str(raw.get())
+                .map_err(|wrong| format!("a log is not as it should be: {wrong}"))?;
             let block = number(log.block_number.get())?;
             let index = u32::try_from(number(log.log_index.get())?).map_err(|wrong| wrong.to_string())?;
-            if block < self.plan.from || block > self.plan.to || last.is_some_and(|last| last >= (block, index)) {
+            if block < self.plan.from
+                || block > self.plan.to
+                || last.is_some_and(|last| last >= (block, index))
+            {
                 return Err(format!("log {index} of block {block} is not where it should be"));
             }
             last = Some((block, index));
@@ -309,7 +325,15 @@ impl Reading<'_> {
             time = its.or(time);
         }
         let what = What::Log(index);
-        self.items.push(Item { number: block, what, hash: log.block_hash, time, body: 0, at: 0..0, inner: 0..0 });
+        self.items.push(Item {
+            number: block,
+            what,
+            hash: log.block_hash,
+            time,
+            body: 0,
+            at: 0..0,
+            inner: 0..0,
+        });
         Ok(())
     }
 }

@@ -148,11 +148,16 @@ impl Config {
             "latest" => Start::Latest,
             "earliest" => Start::At(0),
             text => Start::At(text.parse().unwrap_or_else(|_| {
-                problems.invalid("start.block", text, "it is neither a block's number nor latest or earliest");
+                problems.invalid(
+                    "start.block",
+                    text,
+                    "it is neither a block's number nor latest or earliest",
+                );
                 0
             })),
         };
-        let filter = digest(&json!([blocks.is_some(), transactions.is_some(), logs.is_some(), query]).to_string());
+        let filter =
+            digest(&json!([blocks.is_some(), transactions.is_some(), logs.is_some(), query]).to_string());
         problems.or(Settings {
             access,
             blocks,
@@ -201,16 +206,23 @@ impl Config {
         for text in all.filter(|text| !text.is_empty()) {
             let named = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
             let token = |name: &str| {
-                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                !name.is_empty()
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
             };
             match named {
                 Some((name, _)) if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) => {
                     problems.invalid("rpc.headers", "[hidden]", format!("{name} is set by the plugin"));
                 }
-                Some((name, value)) if token(name) && value.bytes().all(|byte| byte >= b' ' && byte != 127) => {
+                Some((name, value))
+                    if token(name) && value.bytes().all(|byte| byte >= b' ' && byte != 127) =>
+                {
                     headers.push((name.to_owned(), value.to_owned()));
                 }
-                _ => problems.invalid("rpc.headers", "[hidden]", "a header is written name:value, and | is between two"),
+                _ => problems.invalid(
+                    "rpc.headers",
+                    "[hidden]",
+                    "a header is written name:value, and | is between two",
+                ),
             }
         }
         headers
@@ -232,7 +244,8 @@ impl Config {
             }
             let topic = topic.clone().filter(|topic| !topic.is_empty());
             if topic.is_none() {
-                problems.add(*key, format!("Missing configuration \"{key}\", which the stream {stream} needs"));
+                problems
+                    .add(*key, format!("Missing configuration \"{key}\", which the stream {stream} needs"));
             }
             topic
         });
@@ -305,7 +318,7 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
         let asked = match query.advance(&mut rpc, access.timeout) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::retriable("no answer in time")),
-            Err(crate::rpc::Failure::Error(error)) => Err(error),
+            Err(crate::rpc::Failure::Busy(error) | crate::rpc::Failure::Error(error)) => Err(error),
             Err(crate::rpc::Failure::TooMuch(what)) => Err(Error::retriable(what)),
         };
         // All must be of one chain.

@@ -70,7 +70,8 @@ impl Fetch {
             let (blocks, logs) = match self.blocks.take() {
                 Some(blocks) => (blocks, answers),
                 None if settings.logs.is_some() => {
-                    let Some(calls) = self.logs(&answers, settings).map_err(|wrong| said(rpc, &wrong))? else {
+                    let Some(calls) = self.logs(&answers, settings).map_err(|wrong| said(rpc, &wrong))?
+                    else {
                         return Ok(Some(Outcome::Lags));
                     };
                     self.query = Query::new(calls);

@@ -62,11 +62,9 @@ fn pace(manifest: Manifest) -> Manifest {
                 .max(1_000_000)
                 .doc("How many blocks must follow a block before it is read."),
         )
-        .config(
-            ConfigKey::int("reorg.depth.max").default(64).min(1).max(2048).medium().doc(
-                "How many blocks a reorganisation may replace. So many hashes are kept in the source offset.",
-            ),
-        )
+        .config(ConfigKey::int("reorg.depth.max").default(64).min(1).max(2048).medium().doc(
+            "How many blocks a reorganisation may replace. So many hashes are kept in the source offset.",
+        ))
         .config(
             ConfigKey::string("reorg.records")
                 .default("removed")
@@ -75,12 +73,9 @@ fn pace(manifest: Manifest) -> Manifest {
                 .doc("How a record is taken back: by one that says so, or by a null."),
         )
         .config(
-            ConfigKey::long("range.blocks")
-                .default(1000)
-                .min(1)
-                .max(1_000_000)
-                .medium()
-                .doc("How many blocks a query for logs spans at most. Less when the node says it is too much."),
+            ConfigKey::long("range.blocks").default(1000).min(1).max(1_000_000).medium().doc(
+                "How many blocks a query for logs spans at most. Less when the node says it is too much.",
+            ),
         )
         .config(
             ConfigKey::long("poll.interval.ms")
@@ -93,7 +88,8 @@ fn pace(manifest: Manifest) -> Manifest {
 }
 
 fn limits(manifest: Manifest) -> Manifest {
-    let milliseconds = |name, default: u64| ConfigKey::long(name).default(default).min(1).max(86_400_000).low();
+    let milliseconds =
+        |name, default: u64| ConfigKey::long(name).default(default).min(1).max(86_400_000).low();
     manifest
         .config(
             ConfigKey::int("batch.size")

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::json;
 use transom_sdk::{
-    Error, Kind, Manifest, OffsetChange, Position, Problems, Records, Source, SourceContext, log, should_stop, wait,
+    Error, Kind, Manifest, OffsetChange, Position, Problems, Records, Source, SourceContext, log,
+    should_stop, wait,
 };
 
 use chunk::{Chunk, Outcome, Plan};
@@ -100,7 +101,9 @@ impl Source for EthereumSource {
             }
             if let Some(offset) = offset {
                 Offset::check(offset).map_err(|wrong| {
-                    Error::config(format!("{offset} is no offset, such as {{\"next\": 17000000}} is one: {wrong}"))
+                    Error::config(format!(
+                        "{offset} is no offset, such as {{\"next\": 17000000}} is one: {wrong}"
+                    ))
                 })?;
             }
         }
@@ -238,6 +241,7 @@ impl EthereumSource {
         match self.try_advance(most) {
             Ok(went_on) => Ok(went_on),
             Err(Failure::TooMuch(why)) => self.ask_for_less(&why).map(|()| true),
+            Err(Failure::Busy(error)) => self.busy(error).map(|()| true),
             Err(Failure::Error(error)) => self.failed(error).map(|()| true),
         }
     }
@@ -313,7 +317,6 @@ impl EthereumSource {
 
     /// The end of the chain is known.
     fn seen(&mut self, head: u64) {
-        self.rpc.answered();
         let target = head.checked_sub(self.settings.confirmations);
         self.target = target;
         self.settled = head.checked_sub(self.settings.depth as u64);
@@ -353,10 +356,10 @@ impl EthereumSource {
 
     /// Blocks were read.
     fn take(&mut self, mut chunk: Chunk) -> Result<(), Error> {
-        self.rpc.answered();
         let again = !self.offset.announced.is_empty();
         let same = |ours: &offset::Entry, theirs: &offset::Entry| ours.hash == theirs.hash;
-        if again && !self.offset.announced.iter().zip(&chunk.blocks).all(|(ours, theirs)| same(ours, theirs)) {
+        if again && !self.offset.announced.iter().zip(&chunk.blocks).all(|(ours, theirs)| same(ours, theirs))
+        {
             // The chain has changed since it was looked at.
             self.step = Step::Due(Instant::now());
             return Ok(());
@@ -415,7 +418,8 @@ impl EthereumSource {
 
     /// A node that has less than was read already is not believed.
     fn lags(&mut self, head: Option<u64>) {
-        let what = head.map_or("lacks blocks that there are".to_owned(), |head| format!("is at block {head} only"));
+        let what =
+            head.map_or("lacks blocks that there are".to_owned(), |head| format!("is at block {head} only"));
         let why = format!("{} {what}, {} is the next one to read", self.rpc.name(), self.offset.next);
         log::info!("{why}");
         self.ahead = None;
@@ -439,13 +443,28 @@ impl EthereumSource {
         self.failed(Error::retriable(format!("{why} (it cannot be asked for less; see response.max.bytes)")))
     }
 
+    /// The node goes on later, unless there is another one: that begins anew, for what two nodes say need not belong
+    /// together.
+    fn busy(&mut self, error: Error) -> Result<(), Error> {
+        let asked = self.rpc.current();
+        let until = self.rpc.next(error.after());
+        if self.rpc.current() == asked {
+            return Err(error.retry_after(until));
+        }
+        self.left(error, until)
+    }
+
     /// Another node is asked, or this one later.
     fn failed(&mut self, error: Error) -> Result<(), Error> {
-        self.ahead = None;
         if error.kind() != Kind::Retriable {
             return Err(error);
         }
         let until = self.rpc.next(error.after());
+        self.left(error, until)
+    }
+
+    fn left(&mut self, error: Error, until: Duration) -> Result<(), Error> {
+        self.ahead = None;
         self.step = Step::Due(Instant::now() + until);
         if until.is_zero() {
             rpc::told(&self.rpc, error.message());

@@ -291,8 +291,13 @@ mod tests {
         assert_eq!(text.parse::<Entry>().unwrap(), entry);
         let what: Vec<_> = entry.newest_first().collect();
         assert_eq!(what[..3], [What::Log(10), What::Log(9), What::Log(7)]);
-        assert_eq!(what[6..], [What::Transaction(2), What::Transaction(1), What::Transaction(0), What::Block]);
-        for wrong in ["", "ab", &format!("{} x", hash(1)), &format!("{} t", hash(1)), &format!("{} l1-", hash(1))] {
+        assert_eq!(
+            what[6..],
+            [What::Transaction(2), What::Transaction(1), What::Transaction(0), What::Block]
+        );
+        for wrong in
+            ["", "ab", &format!("{} x", hash(1)), &format!("{} t", hash(1)), &format!("{} l1-", hash(1))]
+        {
             assert!(wrong.parse::<Entry>().is_err(), "{wrong}");
         }
     }

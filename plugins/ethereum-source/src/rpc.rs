@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use transom_sdk::http::{Pending, Request, Response, Url};
-use transom_sdk::{Error, Kind, Pace, log};
+use transom_sdk::{Error, Kind, Pace, log, wait};
 
 /// How long a node may have the source wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
@@ -60,6 +60,8 @@ pub(crate) struct Rpc {
 pub(crate) enum Failure {
     /// The node wants to be asked for less at once.
     TooMuch(String),
+    /// The node wants to be asked later; what it has answered so far holds.
+    Busy(Error),
     Error(Error),
 }
 
@@ -83,6 +85,11 @@ impl Rpc {
         self.nodes[self.current].url.origin()
     }
 
+    /// Which node is asked.
+    pub(crate) fn current(&self) -> usize {
+        self.current
+    }
+
     /// The node has answered well.
     pub(crate) fn answered(&mut self) {
         self.nodes[self.current].failures = 0;
@@ -96,7 +103,8 @@ impl Rpc {
         let doubled = backoff.saturating_mul(1 << node.failures.min(20)).min(backoff_max);
         node.failures = node.failures.saturating_add(1);
         let now = Instant::now();
-        node.rests_until = now + after.unwrap_or(doubled).min(LONGEST_WAIT);
+        // Also of one that wants to be asked at once: it said so before.
+        node.rests_until = now + after.map_or(doubled, |after| after.max(backoff)).min(LONGEST_WAIT);
         // The first one that may be asked is the one that is liked best.
         let best = |(_, node): &(usize, &Node)| node.rests_until.max(now);
         let (index, node) = self.nodes.iter().enumerate().min_by_key(best).expect("there is a node");
@@ -115,10 +123,15 @@ impl Rpc {
     }
 
     fn start(&mut self, calls: &[Call], most: Duration) -> Result<Option<Sent>, Error> {
+        let node = &self.nodes[self.current];
+        let rest = node.rests_until.saturating_duration_since(Instant::now());
+        if !rest.is_zero() {
+            wait(rest.min(most));
+            return Ok(None);
+        }
         if self.pace.due(most) == 0 {
             return Ok(None);
         }
-        let node = &self.nodes[self.current];
         let identify = [Call::new("eth_chainId", json!([]))];
         let calls = if node.known { calls } else { &identify };
         self.pace.took(calls.len() as u64);
@@ -142,7 +155,8 @@ impl Rpc {
 
     /// The node tells its chain.
     fn identified(&mut self, body: &str, at: Range<usize>) -> Result<(), Error> {
-        let chain = number(&body[at]).map_err(|wrong| Error::retriable(format!("{}: {wrong}", self.name())))?;
+        let chain =
+            number(&body[at]).map_err(|wrong| Error::retriable(format!("{}: {wrong}", self.name())))?;
         let expected = *self.chain.get_or_insert(chain);
         if chain != expected {
             return Err(Error::config(format!(
@@ -236,6 +250,7 @@ impl Query {
                 let (calls, identifies) = (sent.calls, sent.identifies);
                 self.sent = None;
                 let (body, at) = read(rpc, response, calls)?;
+                rpc.answered();
                 if identifies {
                     rpc.identified(&body, at.into_iter().next().unwrap_or_default())?;
                 } else {
@@ -248,7 +263,6 @@ impl Query {
             let to = self.calls.len().min(from + rpc.access.batch);
             // A query of no calls asks for the chain only.
             if from == to && rpc.nodes[rpc.current].known {
-                rpc.answered();
                 return Ok(true);
             }
             self.sent = rpc.start(&self.calls[from..to], most)?;
@@ -298,6 +312,7 @@ fn read(rpc: &Rpc, response: Response, calls: usize) -> Result<(String, Vec<Rang
         let wrong = said.and_then(|reply| reply.error).filter(|_| response.status != 429);
         return Err(match (wrong, response.status) {
             (Some(wrong), _) => rpc_error(rpc, &wrong),
+            (None, 429) => Failure::Busy(response.error()),
             (None, 413) => Failure::TooMuch(response.error().message().to_owned()),
             _ => rpc.judged(response.error()),
         });
@@ -309,7 +324,8 @@ fn read(rpc: &Rpc, response: Response, calls: usize) -> Result<(String, Vec<Rang
         // One answer, or one error for the whole batch.
         serde_json::from_str(&body).map(|reply| vec![reply])
     };
-    let replies = replies.map_err(|wrong| trouble(format!("the answer is none of JSON-RPC, or not all of it: {wrong}")))?;
+    let replies = replies
+        .map_err(|wrong| trouble(format!("the answer is none of JSON-RPC, or not all of it: {wrong}")))?;
     let mut results = vec![None; calls];
     for reply in &replies {
         if let Some(wrong) = &reply.error {
@@ -345,8 +361,9 @@ fn rpc_error(rpc: &Rpc, wrong: &Wrong) -> Failure {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
     let told = format!("{}: error {}: {}", rpc.name(), wrong.code, wrong.message);
     match wrong.code {
-        _ if says(&BUSY) => Error::retriable(told).into(),
+        _ if says(&BUSY) => Failure::Busy(Error::retriable(told)),
         _ if says(&TOO_MUCH) => Failure::TooMuch(told),
+        -32005 | 429 => Failure::Busy(Error::retriable(told)),
         // No such method, or no such parameters: it will not learn them.
         -32601 | -32602 => rpc.judged(Error::fatal(told)),
         _ => Error::retriable(told).into(),

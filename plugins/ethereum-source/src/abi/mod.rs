@@ -167,10 +167,22 @@ mod tests {
         let event = &abi.0[0];
         assert_eq!(event.signature, "E(string,int8,bool,uint16[],bytes2[2],(bytes,bool),string)");
         let words = [
-            "e0", &"f".repeat(64), "1", "120", &format!("abcd{}", "0".repeat(60)), &format!("1234{}", "0".repeat(60)), "180",
-            "2", &format!("6869{}", "0".repeat(60)),
-            "2", "7", "8",
-            "40", "1", "3", &format!("010203{}", "0".repeat(58)),
+            "e0",
+            &"f".repeat(64),
+            "1",
+            "120",
+            &format!("abcd{}", "0".repeat(60)),
+            &format!("1234{}", "0".repeat(60)),
+            "180",
+            "2",
+            &format!("6869{}", "0".repeat(60)),
+            "2",
+            "7",
+            "8",
+            "40",
+            "1",
+            "3",
+            &format!("010203{}", "0".repeat(58)),
         ];
         let mut all = data(&words);
         // The places above: text at 0xe0, list at 0x120, the tuple at 0x180.
@@ -202,8 +214,12 @@ mod tests {
 
     #[test]
     fn a_wrong_abi_is_refused() {
-        let kind = |kind: &str| Abi::parse(&json!([{"type": "event", "name": "E", "inputs": [{"type": kind}]}]).to_string());
-        for wrong in ["uint7", "uint264", "bytes33", "bytes0", "x", "uint8[", "uint8]", "uint8[0]", "tuple", "int08"] {
+        let kind = |kind: &str| {
+            Abi::parse(&json!([{"type": "event", "name": "E", "inputs": [{"type": kind}]}]).to_string())
+        };
+        for wrong in
+            ["uint7", "uint264", "bytes33", "bytes0", "x", "uint8[", "uint8]", "uint8[0]", "tuple", "int08"]
+        {
             assert!(kind(wrong).is_err(), "{wrong}");
         }
         assert!(kind(&format!("bool{}", "[]".repeat(100))).is_err(), "too deep");

@@ -39,7 +39,9 @@ impl Type {
             return Err(format!("type {text} is nested too deep"));
         }
         let mut kind = match base {
-            "tuple" if !parameter.components.is_empty() && depth > 0 => Self::tuple(&parameter.components, depth)?,
+            "tuple" if !parameter.components.is_empty() && depth > 0 => {
+                Self::tuple(&parameter.components, depth)?
+            }
             _ => Self::plain(base).ok_or_else(unknown)?,
         };
         while !rest.is_empty() {
@@ -114,7 +116,9 @@ impl Type {
         match self {
             kind if kind.is_dynamic() => Some(1),
             Self::Array(of, length) => of.words()?.checked_mul(*length),
-            Self::Tuple(parts) => parts.iter().try_fold(0usize, |sum, (_, part)| sum.checked_add(part.words()?)),
+            Self::Tuple(parts) => {
+                parts.iter().try_fold(0usize, |sum, (_, part)| sum.checked_add(part.words()?))
+            }
             _ => Some(1),
         }
     }
