@@ -85,6 +85,11 @@ impl Ethereum {
         Self { rpc, port, account, calls: AtomicU64::new(0), process, _folder: folder }
     }
 
+    /// Where calls go.
+    pub fn rpc(&self) -> &Rest {
+        &self.rpc
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         self.port

@@ -2,6 +2,7 @@
 //! taken back left out, must be what the node says of its chain.
 
 mod faults;
+mod speed;
 mod systems_geth;
 
 use std::collections::BTreeMap;
