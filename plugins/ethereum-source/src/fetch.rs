@@ -109,7 +109,7 @@ fn said(rpc: &Rpc, wrong: &str) -> Failure {
 /// A look at the end of the chain, and whether the newest known block is still there.
 pub(crate) struct Look {
     query: Query,
-    known: Option<(u64, Hash)>,
+    known: Option<Hash>,
 }
 
 /// What it saw.
@@ -123,10 +123,10 @@ pub(crate) enum Seen {
 
 impl Look {
     pub(crate) fn new(offset: &Offset) -> Self {
-        let known = offset.top().map(|(number, entry)| (number, entry.hash));
+        let known = offset.top();
         let mut calls = vec![Call::new("eth_blockNumber", json!([]))];
         calls.extend(known.map(|(number, _)| block(number, false)));
-        Self { query: Query::new(calls), known }
+        Self { query: Query::new(calls), known: known.map(|(_, entry)| entry.hash) }
     }
 
     pub(crate) fn advance(&mut self, rpc: &mut Rpc, most: Duration) -> Result<Option<Seen>, Failure> {
@@ -135,12 +135,11 @@ impl Look {
         }
         let answers = std::mem::replace(&mut self.query, Query::new(Vec::new())).answers();
         let head = number(answers.text(0)).map_err(|wrong| said(rpc, &wrong))?;
-        let Some((top, hash)) = self.known else { return Ok(Some(Seen::Head(head))) };
+        let Some(hash) = self.known else { return Ok(Some(Seen::Head(head))) };
         let header = Header::read(answers.text(1)).map_err(|wrong| said(rpc, &wrong))?;
         Ok(Some(match header {
             // What it has not seen it cannot judge.
             None => Seen::Lags(head),
-            Some(_) if head < top => Seen::Lags(head),
             Some(header) if header.hash != hash => Seen::Reorganised,
             Some(_) => Seen::Head(head),
         }))

@@ -26,6 +26,8 @@ struct Chain {
     asked: Vec<String>,
     /// The logs that are told are of this fork instead.
     wrong_logs: Option<u32>,
+    /// What the chain becomes when it was looked at, and before it is read.
+    later: Option<Vec<(u32, u32)>>,
 }
 
 impl Chain {
@@ -125,6 +127,11 @@ fn serve(chain: &Rc<RefCell<Chain>>) {
 fn answer(chain: &Rc<RefCell<Chain>>, request: &Request) -> Response {
     let body: Value = serde_json::from_slice(request.body()).unwrap();
     let mut chain = chain.borrow_mut();
+    if !body.to_string().contains("eth_blockNumber")
+        && let Some(blocks) = chain.later.take()
+    {
+        chain.blocks = blocks;
+    }
     let answer = match body {
         // In another order than asked, as servers may.
         Value::Array(calls) => calls.iter().rev().map(|call| chain.answer(call)).collect(),
@@ -152,12 +159,18 @@ fn settle(test: &mut Test) -> Vec<TestRecord> {
 
 /// Polls until something comes.
 fn poll(test: &mut Test) -> Polled {
-    loop {
-        let polled = test.poll().unwrap();
-        if polled != Polled::default() {
-            return polled;
-        }
-    }
+    let polled = (0..10_000).map(|_| test.poll().unwrap());
+    polled.into_iter().find(|polled| *polled != Polled::default()).expect("something comes")
+}
+
+/// Polls until that fails.
+fn failure(test: &mut Test) -> Error {
+    let failed = (0..10_000).find_map(|_| {
+        let failed = test.poll().err();
+        test.commit().unwrap();
+        failed
+    });
+    failed.expect("a poll fails")
 }
 
 /// `+<fork>/<block>-<log>` or `-…`, for every record.
@@ -235,12 +248,25 @@ fn what_is_begun_to_be_taken_back_is_taken_back_even_if_the_chain_comes_back() {
         (begun.records.len(), begun.positions[0].1.offset["removing"].as_array().unwrap().len()),
         (0, 1)
     );
+    for _ in 0..10 {
+        assert_eq!(test.poll().unwrap(), Polled::default(), "it is not durable yet");
+    }
     test.commit().unwrap();
     assert_eq!(told(&poll(&mut test).records), ["-1/3-0"]);
     test.kill();
     chain.borrow_mut().blocks[3] = old;
     test.reopen().unwrap();
     assert_eq!(told(&settle(&mut test)), ["-1/3-0", "+1/3-0"]);
+}
+
+#[test]
+fn a_reorganisation_between_a_look_and_the_reading_is_noticed() {
+    let chain = chain(3, 1);
+    let mut test = source(&chain, &[]);
+    settle(&mut test);
+    chain.borrow_mut().add(1, 2, 1);
+    chain.borrow_mut().later = Some(vec![(1, 1), (1, 1), (2, 1), (2, 1), (2, 1)]);
+    assert_eq!(told(&settle(&mut test)), ["-1/2-0", "+2/2-0", "+2/3-0", "+2/4-0"]);
 }
 
 #[test]
@@ -277,11 +303,7 @@ fn a_reorganisation_that_is_too_deep_names_the_key_to_raise() {
     settle(&mut test);
     chain.borrow_mut().blocks.truncate(5);
     chain.borrow_mut().add(2, 15, 1);
-    let error = loop {
-        if let Err(error) = test.poll() {
-            break error;
-        }
-    };
+    let error = failure(&mut test);
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.message().contains("reorg.depth.max=8") && error.message().contains("12 to 19"), "{error}");
 }

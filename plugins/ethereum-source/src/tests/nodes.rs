@@ -23,11 +23,7 @@ fn logs_of_another_block_are_asked_for_again() {
     let chain = chain(2, 1);
     let mut test = source(&chain, &[]);
     chain.borrow_mut().wrong_logs = Some(9);
-    let error = loop {
-        if let Err(error) = test.poll() {
-            break error;
-        }
-    };
+    let error = failure(&mut test);
     assert_eq!(error.kind(), Kind::Retriable);
     assert!(error.message().contains("another block of this number"), "{error}");
     chain.borrow_mut().wrong_logs = None;
@@ -80,11 +76,7 @@ fn the_next_node_is_asked_when_one_fails() {
 fn a_node_of_another_chain_is_refused() {
     let chain = chain(3, 1);
     let mut test = source(&chain, &[("chain.id", "1")]);
-    let error = loop {
-        if let Err(error) = test.poll() {
-            break error;
-        }
-    };
+    let error = failure(&mut test);
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.message().contains("https://node:443 is a node of chain 7, not of 1"), "{error}");
 }
