@@ -1,8 +1,8 @@
 //! Follows an Ethereum chain: see `README.md`.
 //!
-//! The source is a small machine, see [`Step`]: it looks for the chain's end, reads the next blocks, writes their
+//! The source is a small machine, see `Step`: it looks for the chain's end, reads the next blocks, writes their
 //! records, and walks back when the chain was reorganised. Each step goes on over several calls of `poll`, so that a
-//! slow node holds up nothing. What the offset says and why is told in [`offset`], how blocks are read in [`fetch`].
+//! slow node holds up nothing. What the offset says and why is told in `offset`, how blocks are read in `fetch`.
 //!
 //! Bounds: the answers of one range, and of the next one where that is read ahead; the offset's window.
 

@@ -363,7 +363,9 @@ fn rpc_error(rpc: &Rpc, wrong: &Wrong) -> Failure {
     match wrong.code {
         _ if says(&BUSY) => Failure::Busy(Error::retriable(told)),
         _ if says(&TOO_MUCH) => Failure::TooMuch(told),
-        -32005 | 429 => Failure::Busy(Error::retriable(told)),
+        429 => Failure::Busy(Error::retriable(told)),
+        // "Limit exceeded", of either kind: less of the one helps against the other too, and ends at one block.
+        -32005 => Failure::TooMuch(told),
         // No such method, or no such parameters: it will not learn them.
         -32601 | -32602 => rpc.judged(Error::fatal(told)),
         _ => Error::retriable(told).into(),

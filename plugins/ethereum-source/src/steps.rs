@@ -216,7 +216,7 @@ impl EthereumSource {
                 return Ok(());
             }
         }
-        self.failed(Error::retriable(format!("{why} (it cannot be asked for less; see response.max.bytes)")))
+        self.failed(Error::retriable(format!("{why}; it cannot be asked for less")))
     }
 
     /// The node goes on later, unless there is another one: that begins anew, for what two nodes say need not belong

@@ -120,6 +120,34 @@ fn a_node_says_when_it_wants_to_be_asked_again() {
 }
 
 #[test]
+fn limits_that_nodes_name_in_their_own_ways_halve_the_range() {
+    for (code, message) in [
+        (-32005, "limit exceeded"),
+        (-32005, "query returned more than 10000 results"),
+        (-32602, "Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range"),
+        (-32614, "eth_getLogs is limited to a 10,000 range"),
+        (-32000, "query timeout exceeded"),
+    ] {
+        let chain = chain(300, 1);
+        let mut test = Test::new(config(&[]));
+        testing::http(move |request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            let number = |name: &str| {
+                let text = body["params"][0][name].as_str().unwrap_or("0x0");
+                u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+            };
+            if number("toBlock") - number("fromBlock") >= 100 {
+                let error = json!({ "id": 0, "error": { "code": code, "message": message } });
+                return Ok(Response::new(200).with_body(error.to_string()));
+            }
+            Ok(answer(&chain, request))
+        });
+        test.reopen().unwrap();
+        assert_eq!(settle(&mut test).len(), 300, "{message}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_too_long_halves_the_range() {
     let chain = chain(200, 10);
     let mut test = source(&chain, &[("response.max.bytes", "60000")]);
