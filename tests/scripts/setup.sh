@@ -3,7 +3,7 @@
 #
 #   setup.sh build   what building the worker and the plugins needs
 #   setup.sh lint    and what the linters need
-#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven
+#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven; other real systems, so Go
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu
@@ -33,6 +33,7 @@ need 'pkg-config --exists openssl' libssl-dev "OpenSSL's headers (libssl-dev)"
 if [ "$what" = test ]; then
   need 'have java' default-jdk-headless 'a JDK 17 or newer'
   need 'have mvn' maven 'Maven'
+  need 'have go' golang-go 'Go'
 fi
 
 if [ -n "$packages" ]; then

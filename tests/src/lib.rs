@@ -4,7 +4,7 @@
 //!   topics of its own ([`unique`]). [`Kafka::start_private`] is for tests that stop or pause it.
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
-//! * [`https::Https`] is a server for plugins that ask one.
+//! * [`https::Https`] is a server for plugins that ask one; [`versitygw`] one of S3, and [`gate::Gate`] stands before it.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
 //! Everything started here ends with the test binary, however that ends ([`process`]), and takes its
@@ -13,12 +13,14 @@
 //! Tests wait for what they need ([`wait::until`]) and never for a time.
 
 pub mod file_job;
+pub mod gate;
 pub mod guests;
 pub mod https;
 pub mod java;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod versitygw;
 pub mod wait;
 pub mod worker;
 
