@@ -2,7 +2,7 @@
 //! forwarded, or after the answer came and before it is passed on. So a test kills a client at every step of an
 //! exchange, whatever the time it takes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io, thread};

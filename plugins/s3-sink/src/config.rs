@@ -143,7 +143,7 @@ pub(crate) fn manifest() -> Manifest {
         .alias("S3Sink")
         .doc("Writes the records of topics as objects into a bucket of S3, each record exactly once.")
         .capability("net");
-    crate::keys::all(manifest)
+    crate::keys::list().into_iter().fold(manifest, Manifest::config)
 }
 
 impl Config {

@@ -1,10 +1,9 @@
 //! The description of the keys, in the groups that a form shows.
 
-use transom_sdk::{ConfigKey, Manifest};
+use transom_sdk::ConfigKey;
 
-pub(crate) fn all(manifest: Manifest) -> Manifest {
-    let groups = [bucket, objects, formats, rotation, partitioner];
-    groups.iter().fold(manifest, |manifest, group| group().into_iter().fold(manifest, Manifest::config))
+pub(crate) fn list() -> Vec<ConfigKey> {
+    [bucket(), objects(), formats(), rotation(), partitioner()].into_iter().flatten().collect()
 }
 
 fn milliseconds(name: &str, default: u64) -> ConfigKey {

@@ -1,7 +1,10 @@
 //! The formats of objects.
 
+mod avro;
 mod bytes;
 mod json;
+mod parquet;
+mod schema;
 
 use transom_sdk::{Error, Record};
 
@@ -47,11 +50,14 @@ impl Format {
     }
 
     /// An object of records with this schema, which may hold back so many bytes.
-    pub(crate) fn begin(&self, _schema: Option<&str>, _most: usize) -> Result<Encoder, Error> {
+    pub(crate) fn begin(&self, schema: Option<&str>, most: usize) -> Result<Encoder, Error> {
         match self {
             Self::Json => Ok(Encoder::Json),
             Self::Bytes { separator, .. } => Ok(Encoder::Bytes(separator.clone())),
-            _ => Err(Error::config("not yet")),
+            Self::Avro(codec) => Ok(Encoder::Avro(Box::new(avro::Avro::begin(schema, *codec)?))),
+            Self::Parquet(codec) => {
+                Ok(Encoder::Parquet(Box::new(parquet::Parquet::begin(schema, *codec, most)?)))
+            }
         }
     }
 }
@@ -62,6 +68,8 @@ pub(crate) enum Encoder {
     Json,
     /// With the separator.
     Bytes(Vec<u8>),
+    Avro(Box<avro::Avro>),
+    Parquet(Box<parquet::Parquet>),
 }
 
 impl Encoder {
@@ -70,16 +78,26 @@ impl Encoder {
         match self {
             Self::Json => json::append(record, out),
             Self::Bytes(separator) => bytes::append(record, separator, out),
+            Self::Avro(file) => file.append(record, out),
+            Self::Parquet(file) => file.append(record, out),
         }
     }
 
     /// Adds what is left.
-    pub(crate) fn finish(self, _out: &mut Vec<u8>) -> Result<(), Error> {
-        Ok(())
+    pub(crate) fn finish(self, out: &mut Vec<u8>) -> Result<(), Error> {
+        match self {
+            Self::Json | Self::Bytes(_) => Ok(()),
+            Self::Avro(file) => file.finish(out),
+            Self::Parquet(file) => file.finish(out),
+        }
     }
 
     /// Bytes that it holds back.
     pub(crate) fn waiting(&self) -> usize {
-        0
+        match self {
+            Self::Json | Self::Bytes(_) => 0,
+            Self::Avro(file) => file.waiting(),
+            Self::Parquet(file) => file.waiting(),
+        }
     }
 }
