@@ -37,7 +37,6 @@ demo: plugins
 test:
 	@sh tests/scripts/setup.sh test
 	@sh tests/scripts/kafka-jars.sh >/dev/null
-	@sh tests/scripts/versitygw.sh >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test --workspace
 

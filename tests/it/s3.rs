@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use transom_tests::gate::{Gate, Hold};
-use transom_tests::guests::S3_SINK;
+use transom_tests::guests::{S3_SINK, S3_SINK_V2};
+use transom_tests::toxiproxy::Proxy;
 use transom_tests::versitygw::{ACCESS, Bucket, SECRET, versitygw};
 use transom_tests::{Kafka, Record, Worker, kafka, unique, until};
 
@@ -152,4 +153,146 @@ fn every_step_of_an_upload_can_be_killed() {
         0 => Ok(()),
         left => Err(left.to_string()),
     });
+}
+
+#[test]
+fn a_worker_that_is_killed_twenty_times_writes_each_record_once() {
+    const KILLS: usize = 20;
+    let gate = Gate::start(&versitygw().address());
+    let mut job = Job::new(kafka(), &gate.url(), &[("flush.size", "300")]);
+    for kill in 0..KILLS {
+        job.produce(1_500);
+        let number = (kill * 7) % 11;
+        gate.hold(number % 6, if kill % 2 == 0 { Hold::Before } else { Hold::After });
+        job.worker.launch();
+        gate.await_held();
+        job.worker.kill();
+        gate.open();
+    }
+    job.worker.start();
+    let objects = job.check(job.produced);
+    assert_eq!(objects.len(), job.produced / 300);
+}
+
+#[test]
+fn cuts_by_the_clock_are_exactly_once_too() {
+    let gate = Gate::start(&versitygw().address());
+    let more = [
+        ("flush.size", "1000000"),
+        ("rotate.schedule.interval.ms", "100"),
+        ("partitioner.class", "TimeBasedPartitioner"),
+        ("path.format", "'second'=ss"),
+        ("partition.duration.ms", "1000"),
+        ("timezone", "Europe/Berlin"),
+    ];
+    let mut job = Job::new(kafka(), &gate.url(), &more);
+    for kill in 0..8 {
+        job.produce(1_000);
+        gate.hold(2 + kill / 2 % 3, if kill % 2 == 0 { Hold::Before } else { Hold::After });
+        job.worker.launch();
+        gate.await_held();
+        job.worker.kill();
+        gate.open();
+    }
+    // Also what comes last is closed, although nothing comes behind it.
+    job.worker.start();
+    job.check(job.produced);
+}
+
+#[test]
+fn the_plugin_is_replaced_while_it_writes() {
+    let mut job = Job::new(kafka(), &versitygw().url(), &[]);
+    job.produce(1_000);
+    job.worker.start();
+    for round in 0..6 {
+        let guest = if round % 2 == 0 { &S3_SINK_V2 } else { &S3_SINK };
+        job.produce(1_500);
+        job.worker.install(guest);
+        job.produce(1_500);
+        let version = guest.version;
+        job.worker.await_status(&job.connector, |status| status["tasks"][0]["version"] == version);
+    }
+    let objects = job.check(job.produced);
+    assert_eq!(objects.len(), job.produced / 500, "every object is whole");
+}
+
+#[test]
+fn a_bad_network_loses_nothing_and_repeats_nothing() {
+    let proxy = Proxy::new(&versitygw().address());
+    let url = format!("http://{}", proxy.address());
+    let mut job = Job::new(kafka(), &url, &[("request.timeout.ms", "700"), ("flush.size", "100")]);
+    job.worker.start();
+    let faults: [(&str, fn(&Proxy)); 5] = [
+        ("latency", |proxy| proxy.delay(50)),
+        ("slow", |proxy| proxy.slow(40)),
+        ("cut", Proxy::cut),
+        ("reset", Proxy::reset),
+        ("half-open", Proxy::silence),
+    ];
+    for (what, fault) in faults {
+        job.produce(200);
+        job.check(job.produced);
+        fault(&proxy);
+        job.produce(300);
+        if matches!(what, "latency" | "slow") {
+            job.check(job.produced);
+        } else {
+            until("a retry", || {
+                let retries = job.worker.metrics().sum("transom_task_retries_total", &[]).unwrap_or(0.0);
+                if retries > 0.0 { Ok(()) } else { Err(format!("{what}: none")) }
+            });
+        }
+        proxy.heal();
+        job.check(job.produced);
+    }
+    job.worker.await_running(&job.connector, 1);
+}
+
+#[test]
+fn what_is_wrong_with_bucket_or_secret_is_said_without_the_secret() {
+    let mut job = Job::new(kafka(), &versitygw().url(), &[]);
+    job.set("aws.secret.access.key", "canary-wrong-secret");
+    job.produce(500);
+    job.worker.set("task.restart.max", "0").start();
+    let trace = job.worker.await_failed(&job.connector);
+    assert!(trace.contains("aws.secret.access.key is not that of aws.access.key.id"), "{trace}");
+    let log = job.worker.log();
+    assert!(!log.contains("canary-wrong-secret") && !trace.contains("canary-wrong-secret"));
+    let config = serde_json::json!({
+        "connector.class": "S3SinkConnector", "name": "x", "topics": "t", "s3.bucket.name": "no-such-bucket",
+        "store.url": versitygw().url(), "aws.access.key.id": ACCESS, "aws.secret.access.key": SECRET,
+        "format.class": "JsonFormat", "flush.size": "1", "validate.connection": "true", "s3.region": "us-east-1",
+    });
+    let path = "/connector-plugins/S3SinkConnector/config/validate";
+    let answer = job.worker.rest().put(path, Some(&config)).expect(200).to_string();
+    assert!(answer.contains("the connection was tried"), "{answer}");
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn memory_and_speed_of_100_000_records() {
+    for (size, records, more) in [
+        (1_000, 100_000, vec![("flush.size", "10000")]),
+        (100, 1_000_000, vec![("flush.size", "50000")]),
+        (1_000, 100_000, vec![("flush.size", "10000"), ("s3.compression.type", "gzip")]),
+    ] {
+        let mut job = Job::new(kafka(), &versitygw().url(), &more);
+        job.size = size;
+        job.produce(records);
+        job.worker.start();
+        let begun = std::time::Instant::now();
+        let flush: usize = more[0].1.parse().unwrap();
+        until("all objects", || {
+            let there = job.bucket.objects("topics/").len();
+            if there == records / flush { Ok(()) } else { Err(there.to_string()) }
+        });
+        let took = begun.elapsed().as_secs_f64();
+        let usage = job.worker.process().usage().unwrap();
+        eprintln!(
+            "{records} records of {size} bytes, {more:?}: {:.0} records/s from the start, {:.2} us CPU a record, {} MiB",
+            records as f64 / took,
+            usage.cpu_ms as f64 * 1000.0 / records as f64,
+            usage.memory >> 20
+        );
+    }
 }

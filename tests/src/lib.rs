@@ -4,7 +4,9 @@
 //!   topics of its own ([`unique`]). [`Kafka::start_private`] is for tests that stop or pause it.
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
-//! * [`https::Https`] is a server for plugins that ask one; [`versitygw`] one of S3, and [`gate::Gate`] stands before it.
+//! * [`https::Https`] is a server for plugins that ask one.
+//! * [`versitygw()`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
+//! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
 //! Everything started here ends with the test binary, however that ends ([`process`]), and takes its
@@ -20,6 +22,7 @@ pub mod java;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod toxiproxy;
 pub mod versitygw;
 pub mod wait;
 pub mod worker;

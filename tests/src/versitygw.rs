@@ -4,12 +4,11 @@
 //! its own, and may have a [`Gate`] in front of it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::{fs, io};
 
-use crate::process::{Folder, Process};
+use crate::process::{Folder, Process, installed};
 use crate::{ports, unique, wait};
 
 /// The user's name and secret.
@@ -33,10 +32,7 @@ pub fn versitygw() -> &'static Versitygw {
 
 impl Versitygw {
     fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/versitygw.sh");
-        let output = Command::new("sh").arg(script).stderr(Stdio::inherit()).output().expect("sh runs");
-        assert!(output.status.success(), "versitygw cannot be had");
-        let binary = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let binary = installed("go-tool.sh", &["versitygw"]);
         let folder = Folder::new("versitygw");
         let (data, port) = (folder.path().join("data"), ports::free());
         fs::create_dir(&data).expect("a folder");

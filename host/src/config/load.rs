@@ -34,9 +34,9 @@ pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
 /// Reads a file in PEM that the operator named.
 ///
 /// # Errors
-/// It cannot be read; the error names it.
+/// It cannot be read.
 pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    fs::read(path)
 }
 
 /// Checks a worker's configuration, wherever it comes from.

@@ -53,5 +53,6 @@ pub(crate) use imports::{BoxFuture, OffsetLookup, Setup};
 pub(crate) use instance::{ConnectorInstance, Reason, SinkInstance, SourceInstance};
 pub(crate) use load::Plugin;
 pub(crate) use meters::Meters;
+pub(crate) use net::check_tls;
 pub(crate) use registry::{Change, Registry};
 pub(crate) use requests::SinkRequests;

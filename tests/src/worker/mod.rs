@@ -26,6 +26,8 @@ pub struct Worker {
     process: Option<Process>,
     rest: Rest,
     settings: BTreeMap<String, String>,
+    /// What it logs, if it is not what the test binary was told.
+    filter: Option<&'static str>,
     connectors: BTreeMap<String, BTreeMap<String, String>>,
     folder: Folder,
 }
@@ -61,6 +63,7 @@ impl Worker {
             process: None,
             rest: Rest::new(port),
             settings: own.map(|(key, value)| (key.to_owned(), value)).into(),
+            filter: None,
             connectors: BTreeMap::new(),
             folder,
         }
@@ -75,6 +78,12 @@ impl Worker {
     /// Removes a setting of the worker.
     pub fn unset(&mut self, key: &str) -> &mut Self {
         self.settings.remove(key);
+        self
+    }
+
+    /// Logs all that there is to say, from its next start on.
+    pub fn verbose(&mut self) -> &mut Self {
+        self.filter = Some("trace");
         self
     }
 
@@ -144,8 +153,10 @@ impl Worker {
     /// When it runs already, or cannot be started.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
-        let arguments = [vec!["standalone".to_owned()], self.write_files()].concat();
-        self.process = Some(Process::start(binary(), arguments, &self.log_file()));
+        let filter = self.filter.map(|filter| format!("TRANSOM_LOG={filter}"));
+        let command = [binary().display().to_string(), "standalone".to_owned()];
+        let arguments = filter.into_iter().chain(command).chain(self.write_files());
+        self.process = Some(Process::start("env", arguments, &self.log_file()));
     }
 
     /// Writes its configuration: the worker's file, then one for each connector.

@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 pub(super) use self::http::Http;
 use self::metered::Rate;
 pub(super) use self::sockets::{NetView, Resolved, Sockets};
+pub(crate) use self::tls::check_tls;
 use super::meters::Meters;
 use super::refusals::Refusals;
 use crate::config::{NetGrant, NetScheme, Sandbox, address, plain};

@@ -92,7 +92,7 @@ async fn what_is_granted_is_reached_by_the_address_that_was_looked_at() {
         (format!("http://127.0.0.1:{port}"), "127.0.0.1"),
         (format!("http://127.0.0.0/8:{port}"), "localhost"),
         (format!("http://localhost:{port}"), "localhost"),
-        (format!("http://localhost:{port}"), "LocalHost."),
+        (format!("http://localhost:{port}"), "LocalHost"),
         (format!("http://127.0.0.1:{port}"), "[::ffff:127.0.0.1]"),
     ] {
         let net = net(&grant);
