@@ -33,7 +33,6 @@ need 'pkg-config --exists openssl' libssl-dev "OpenSSL's headers (libssl-dev)"
 if [ "$what" = test ]; then
   need 'have java' default-jdk-headless 'a JDK 17 or newer'
   need 'have mvn' maven 'Maven'
-  need 'have go' golang-go 'Go'
 fi
 
 if [ -n "$packages" ]; then

@@ -50,6 +50,16 @@ struct Group {
     objects: BTreeMap<String, Object>,
 }
 
+/// Where a record belongs.
+struct Place<'r> {
+    offset: i64,
+    folder: String,
+    /// The time that the folder goes by.
+    time: Option<i64>,
+    /// Where the format needs one.
+    schema: Option<&'r str>,
+}
+
 /// A cut that is under way.
 #[derive(Debug)]
 struct Cut {
@@ -150,18 +160,17 @@ impl Writer {
             let why = "has no value, which no object can hold: behavior.on.null.values=ignore leaves such records out";
             return Err(record.bad(why));
         }
-        let (mut folder, time) = call.settings.partitioner.place(record, call.now)?;
-        if let Some(planned) = self.plan.as_ref().and_then(|plan| plan.folder.as_ref()) {
-            planned.clone_into(&mut folder);
-        }
         let schema = call.settings.format.needs_schema().then(|| record.value_schema().unwrap_or_default());
-        if let Some(note) = self.cut_before(offset, time, &folder, schema, call) {
+        let (folder, time) = call.settings.partitioner.place(record, call.now)?;
+        let planned = self.plan.as_ref().and_then(|plan| plan.folder.clone());
+        let place = Place { offset, folder: planned.unwrap_or(folder), time, schema };
+        if let Some(note) = self.cut_before(&place, call) {
             self.cut = Some(Cut { note });
             self.complete(call)?;
             // The plan may have ended there, and the folder with it.
             return self.take(record, call);
         }
-        self.add(record, (folder, time), schema, call)?;
+        self.add(record, place, call)?;
         let planned = self.plan.as_ref().is_some_and(|plan| offset + 1 >= plan.end);
         if planned || (self.plan.is_none() && call.settings.rules.cut_after(&self.group.since)) {
             self.cut = Some(Cut { note: false });
@@ -205,46 +214,34 @@ impl Writer {
     }
 
     /// Whether to cut in front of a record, and if so, whether that needs a note.
-    fn cut_before(
-        &self,
-        offset: i64,
-        time: Option<i64>,
-        folder: &str,
-        schema: Option<&str>,
-        call: &Call<'_>,
-    ) -> Option<bool> {
+    fn cut_before(&self, place: &Place<'_>, call: &Call<'_>) -> Option<bool> {
         self.group.first?;
         if let Some(plan) = &self.plan {
-            return (offset >= plan.end).then_some(false);
+            return (place.offset >= plan.end).then_some(false);
         }
-        if call.settings.rules.cut_before(&self.group.since, time, folder) {
+        if call.settings.rules.cut_before(&self.group.since, place.time, &place.folder) {
             return Some(call.settings.partitioner.follows_the_clock());
         }
-        if self.group.schema.as_deref() != schema {
+        if self.group.schema.as_deref() != place.schema {
             return Some(false);
         }
-        (call.settings.partitioner.follows_the_clock() && self.group.folder != folder).then_some(true)
+        (call.settings.partitioner.follows_the_clock() && self.group.folder != place.folder).then_some(true)
     }
 
-    fn add(
-        &mut self,
-        record: &Record<'_>,
-        (folder, time): (String, Option<i64>),
-        schema: Option<&str>,
-        call: &Call<'_>,
-    ) -> Result<(), Error> {
+    fn add(&mut self, record: &Record<'_>, place: Place<'_>, call: &Call<'_>) -> Result<(), Error> {
+        let Place { offset, folder, time, schema } = place;
         let settings = call.settings;
         let group = &mut self.group;
         if let Some(object) = group.objects.get_mut(&folder) {
             object.append(record)?;
         } else {
-            let key = settings.names.key(&self.topic, &folder, self.partition, record.offset());
+            let key = settings.names.key(&self.topic, &folder, self.partition, offset);
             let mut object = Object::new(key, settings, schema).map_err(|error| record.bad(error))?;
             object.append(record)?;
             group.objects.insert(folder.clone(), object);
         }
         if group.first.is_none() {
-            group.first = Some((record.offset(), record.timestamp()));
+            group.first = Some((offset, record.timestamp()));
             group.schema = schema.map(str::to_owned);
             self.scheduled = settings.rules.next(call.now);
         }
@@ -252,7 +249,7 @@ impl Writer {
         if group.folder != folder {
             group.folder = folder;
         }
-        self.next = Some(record.offset() + 1);
+        self.next = Some(offset + 1);
         Ok(())
     }
 

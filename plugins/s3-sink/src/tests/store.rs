@@ -53,7 +53,6 @@ impl Store {
         let key = unescape(path.strip_prefix("/b").unwrap_or(path).trim_start_matches('/'));
         let query: BTreeMap<_, _> =
             query.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k, unescape(v))).collect();
-        let header = |name| request.headers().get(name);
         let body = request.body().to_vec();
         match (request.method(), query.get("uploadId"), query.contains_key("uploads")) {
             (Method::Get, _, true) => {
@@ -90,7 +89,15 @@ impl Store {
                 self.uploads.remove(id);
                 Response::new(204)
             }
-            (Method::Put, ..) => {
+            _ => self.object(request, key),
+        }
+    }
+
+    fn object(&mut self, request: &Request, key: String) -> Response {
+        let header = |name| request.headers().get(name);
+        let body = request.body().to_vec();
+        match request.method() {
+            Method::Put => {
                 let there = self.objects.get(&key).map(|content| tag(content));
                 if (header("if-none-match").is_some() && there.is_some())
                     || header("if-match").is_some_and(|tag| there.as_deref() != Some(tag))
@@ -101,12 +108,12 @@ impl Store {
                 self.objects.insert(key, body);
                 answer
             }
-            (Method::Delete, ..) => {
+            Method::Delete => {
                 self.objects.remove(&key);
                 Response::new(204)
             }
             _ if key.is_empty() => Response::new(200),
-            (method, ..) => match self.objects.get(&key) {
+            method => match self.objects.get(&key) {
                 None => failed(404, "NoSuchKey"),
                 Some(content) => {
                     let answer = Response::new(200).with_header("etag", &tag(content));
