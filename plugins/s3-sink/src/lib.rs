@@ -4,6 +4,7 @@
 //! is still open (invariant 1), so a stop, a swap, a rebalance and a crash are the same to the bucket: reading goes
 //! on at the last cut, and what was open is made again, under the same names and with the same content.
 
+mod call;
 mod compress;
 mod config;
 mod formats;
@@ -19,26 +20,32 @@ mod time_path;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use transom_sdk::{
     Assigned, Batch, Error, Failures, KafkaOffset, Kind, Manifest, OffsetChange, Problems, Reason, Sink,
     SinkContext, TopicPartition, log,
 };
 
+use call::Call;
 use config::{Config, Settings};
 use note::Notes;
-use writer::{Call, Writer};
-
-/// How long a call may write before it comes back, to be called again with the same batch.
-const LONG: Duration = Duration::from_secs(8);
-const SOON: Duration = Duration::from_millis(1);
+use writer::Writer;
 
 /// A task. Not `Debug`: some of it is secret.
 struct S3Sink {
     settings: Settings,
     context: SinkContext,
     writers: BTreeMap<(String, i32), Writer>,
+    /// Records that no object can hold, and why: told when a call succeeds, which may be a later one.
+    refused: Vec<Refused>,
+}
+
+struct Refused {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    why: String,
 }
 
 impl Sink for S3Sink {
@@ -79,7 +86,12 @@ impl Sink for S3Sink {
     }
 
     fn open(config: Config, context: &SinkContext) -> Result<Self, Error> {
-        Ok(Self { settings: config.read()?, context: context.clone(), writers: BTreeMap::new() })
+        Ok(Self {
+            settings: config.read()?,
+            context: context.clone(),
+            writers: BTreeMap::new(),
+            refused: Vec::new(),
+        })
     }
 
     fn assign(&mut self, partitions: &[Assigned]) -> Result<(), Error> {
@@ -103,9 +115,9 @@ impl Sink for S3Sink {
     }
 
     fn put(&mut self, batch: &Batch<'_>, failures: &mut Failures) -> Result<(), Error> {
-        let mut call = Call { settings: &self.settings, now: writer::now(), seeks: Vec::new(), cuts: 0 };
+        let mut call = Call::new(&self.settings);
         self.writers.values_mut().for_each(Writer::begin_call);
-        let taken = take(&mut self.writers, batch, failures, &mut call);
+        let taken = take(&mut self.writers, batch, &mut self.refused, &mut call);
         let Call { mut seeks, cuts, now, .. } = call;
         if cuts > 0 {
             self.context.request_commit();
@@ -132,6 +144,10 @@ impl Sink for S3Sink {
             }
             Ok(()) => {}
         }
+        // Invariant 3.
+        for Refused { topic, partition, offset, why } in self.refused.drain(..) {
+            failures.at(&topic, partition, offset, why);
+        }
         if seeks.is_empty() { Ok(()) } else { self.context.seek(&seeks) }
     }
 
@@ -151,29 +167,33 @@ impl Sink for S3Sink {
 fn take(
     writers: &mut BTreeMap<(String, i32), Writer>,
     batch: &Batch<'_>,
-    failures: &mut Failures,
+    refused: &mut Vec<Refused>,
     call: &mut Call<'_>,
 ) -> Result<(), Error> {
-    let start = Instant::now();
     for writer in writers.values_mut() {
         writer.work(call)?;
     }
+    let mut all = batch.records();
     for (run, records) in batch.raw().runs() {
         let key = (run.topic.to_owned(), run.partition.unwrap_or(-1));
         let Some(writer) = writers.get_mut(&key) else {
             return Err(Error::fatal(format!("{}-{} was never assigned", key.0, key.1)));
         };
-        for record in batch.records().skip(records.start as usize).take(records.len()) {
+        for record in all.by_ref().take(records.len()) {
             match writer.take(&record, call) {
                 Err(error) if error.kind() == Kind::BadRecord => {
-                    failures.record(&record, error.message());
+                    let (topic, partition) = key.clone();
+                    refused.push(Refused {
+                        topic,
+                        partition,
+                        offset: record.offset(),
+                        why: error.message().into(),
+                    });
                     writer.pass(record.offset());
                 }
                 taken => taken?,
             }
-            if start.elapsed() > LONG {
-                return Err(Error::retriable("still writing objects").retry_after(SOON));
-            }
+            call.in_time()?;
         }
         make_room(writers, call)?;
     }

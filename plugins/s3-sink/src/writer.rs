@@ -6,10 +6,10 @@
 //! upload that somebody aborted) or another instance has cut elsewhere, the group is given up and read again.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use transom_sdk::{Error, KafkaOffset, Record, log};
 
+use crate::call::Call;
 use crate::config::{Nulls, Settings};
 use crate::note::{Note, Notes};
 use crate::object::{LEAST_PART, Object, Step};
@@ -67,22 +67,6 @@ struct Cut {
     note: bool,
 }
 
-/// What a call works with.
-pub(crate) struct Call<'c> {
-    pub(crate) settings: &'c Settings,
-    /// Milliseconds since the epoch.
-    pub(crate) now: i64,
-    /// Where to go on reading.
-    pub(crate) seeks: Vec<KafkaOffset>,
-    /// Cuts that were completed.
-    pub(crate) cuts: usize,
-}
-
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 impl Writer {
     pub(crate) fn new(topic: &str, partition: i32, offset: Option<i64>, notes: Notes) -> Self {
         Self {
@@ -127,7 +111,7 @@ impl Writer {
     /// Goes on with what an earlier call could not finish, and does what is due by the clock.
     pub(crate) fn work(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         if self.cut.is_none() && self.due().is_some_and(|due| due <= call.now) {
-            self.cut = Some(Cut { note: true });
+            return self.begin_cut(true, call);
         }
         if self.cut.is_some() {
             return self.complete(call);
@@ -165,16 +149,14 @@ impl Writer {
         let planned = self.plan.as_ref().and_then(|plan| plan.folder.clone());
         let place = Place { offset, folder: planned.unwrap_or(folder), time, schema };
         if let Some(note) = self.cut_before(&place, call) {
-            self.cut = Some(Cut { note });
-            self.complete(call)?;
+            self.begin_cut(note, call)?;
             // The plan may have ended there, and the folder with it.
             return self.take(record, call);
         }
         self.add(record, place, call)?;
         let planned = self.plan.as_ref().is_some_and(|plan| offset + 1 >= plan.end);
         if planned || (self.plan.is_none() && call.settings.rules.cut_after(&self.group.since)) {
-            self.cut = Some(Cut { note: false });
-            return self.complete(call);
+            return self.begin_cut(false, call);
         }
         self.send(call)
     }
@@ -198,8 +180,7 @@ impl Writer {
         // A cut that is to be repeated was possible before.
         if self.plan.is_none() && !self.group.objects.is_empty() {
             log::debug!("{}-{} is cut early: buffer.max.bytes is reached", self.topic, self.partition);
-            self.cut = Some(Cut { note: true });
-            return self.complete(call);
+            return self.begin_cut(true, call);
         }
         Ok(())
     }
@@ -220,7 +201,7 @@ impl Writer {
             return (place.offset >= plan.end).then_some(false);
         }
         if call.settings.rules.cut_before(&self.group.since, place.time, &place.folder) {
-            return Some(call.settings.partitioner.follows_the_clock());
+            return Some(false);
         }
         if self.group.schema.as_deref() != place.schema {
             return Some(false);
@@ -267,6 +248,14 @@ impl Writer {
         Ok(())
     }
 
+    /// Closes the group behind the last record. `note`: a second reading would not cut here by itself; nor would it
+    /// find the folder, where that follows the clock. A cut that repeats one has its note already.
+    fn begin_cut(&mut self, note: bool, call: &mut Call<'_>) -> Result<(), Error> {
+        let clock = call.settings.partitioner.follows_the_clock();
+        self.cut = Some(Cut { note: (note || clock) && self.plan.is_none() });
+        self.complete(call)
+    }
+
     /// Completes the cut: its note, then every object (invariant 1).
     fn complete(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         let settings = call.settings;
@@ -283,6 +272,7 @@ impl Writer {
             cut.note = false;
         }
         while let Some(mut entry) = self.group.objects.first_entry() {
+            call.in_time()?;
             let step = entry.get_mut().close(&settings.bucket, settings.part_size)?;
             if self.lost(step, call)? {
                 return Ok(());

@@ -158,13 +158,21 @@ fn bytes_fields_and_times_make_objects_too() {
 const WAYS: [(&str, &[(&str, &str)]); 4] = [
     ("records", &[]),
     ("fields", &[("partitioner.class", "FieldPartitioner"), ("partition.field.name", "f")]),
-    ("gzip", &[("s3.compression.type", "gzip"), ("flush.size", "25")]),
+    (
+        "wall clock",
+        &[
+            ("partitioner.class", "TimeBasedPartitioner"),
+            ("path.format", "'at'=SSS"),
+            ("partition.duration.ms", "1"),
+            ("rotate.schedule.interval.ms", "1"),
+        ],
+    ),
     ("schedule", &[("rotate.schedule.interval.ms", "1"), ("flush.size", "1000")]),
 ];
 
 #[test]
 fn whichever_request_fails_each_record_is_there_once() {
-    for (way, more) in WAYS.into_iter().filter(|(way, _)| *way != "gzip") {
+    for (way, more) in WAYS {
         for fault in [Fault::Before, Fault::After, Fault::SlowDown] {
             for number in 0..12 {
                 let mut world = World::new(more, records(40));
@@ -180,7 +188,7 @@ fn whichever_request_fails_each_record_is_there_once() {
 
 #[test]
 fn wherever_it_is_killed_each_record_is_there_once() {
-    for (way, more) in WAYS.into_iter().filter(|(way, _)| *way != "gzip") {
+    for (way, more) in WAYS {
         for fault in [Fault::Before, Fault::After] {
             for number in 0..14 {
                 let mut world = World::new(more, records(40));
