@@ -81,6 +81,9 @@ fn parquet_can_be_read() {
     for codec in ["none", "snappy", "gzip"] {
         let file =
             written("io.confluent.connect.s3.format.parquet.ParquetFormat", &[("parquet.codec", codec)]);
+        let again =
+            written("io.confluent.connect.s3.format.parquet.ParquetFormat", &[("parquet.codec", codec)]);
+        assert!(file == again, "an object that is written again is the same");
         let reader = SerializedFileReader::new(bytes_of(file)).unwrap();
         let rows: Vec<Row> = reader.get_row_iter(None).unwrap().map(|row| row.unwrap()).collect();
         let shown: Vec<_> = rows.iter().map(|row| row.to_string()).collect();
