@@ -79,7 +79,7 @@ impl Bucket {
     /// The signed request.
     fn request(&self, ask: &Ask<'_>, now: SystemTime) -> Result<Request, Error> {
         let path = match ask.key {
-            Some(key) => format!("{}{}", self.root, sigv4::escape_path(key)),
+            Some(key) => format!("{}{}", self.root, escape_path(key)),
             // Without the slash that would be the start of a key, except where it is all there is.
             None if self.root == "/" => "/".to_owned(),
             None => self.root.trim_end_matches('/').to_owned(),
@@ -131,6 +131,11 @@ impl Bucket {
     }
 }
 
+/// A key of the bucket as a path: `/` stays.
+fn escape_path(key: &str) -> String {
+    key.split('/').map(transom_sdk::http::escape).collect::<Vec<_>>().join("/")
+}
+
 /// As S3 writes it: `20130524T000000Z`.
 fn time_of(now: SystemTime) -> String {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -165,6 +170,11 @@ mod tests {
         };
         let request = bucket.request(&ask, SystemTime::UNIX_EPOCH).unwrap();
         (request.url().to_string(), request)
+    }
+
+    #[test]
+    fn a_path_keeps_its_slashes() {
+        assert_eq!(escape_path("a b/c=1+2/ä"), "a%20b/c%3D1%2B2/%C3%A4");
     }
 
     #[test]
