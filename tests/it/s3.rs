@@ -232,7 +232,8 @@ fn a_bad_network_loses_nothing_and_repeats_nothing() {
     let url = format!("http://{}", proxy.address());
     let mut job = Job::new(kafka(), &url, &[("request.timeout.ms", "700"), ("flush.size", "100")]);
     job.worker.start();
-    let faults: [(&str, fn(&Proxy)); 5] = [
+    type Fault = fn(&Proxy);
+    let faults: [(&str, Fault); 5] = [
         ("latency", |proxy| proxy.delay(50)),
         ("slow", |proxy| proxy.slow(40)),
         ("cut", Proxy::cut),
