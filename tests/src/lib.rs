@@ -5,7 +5,7 @@
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
 //! * [`https::Https`] is a server for plugins that ask one.
-//! * [`versitygw()`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
+//! * [`versitygw::versitygw`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
 //! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!

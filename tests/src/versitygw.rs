@@ -1,7 +1,7 @@
 //! A real server of S3: versitygw over a folder, in which tests look at what was written.
 //!
 //! It checks signatures and conditions as AWS does. It is started once per test binary; each test has a bucket of
-//! its own, and may have a [`Gate`] in front of it.
+//! its own, and may have a [`Gate`](crate::gate::Gate) in front of it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

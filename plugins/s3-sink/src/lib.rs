@@ -1,6 +1,6 @@
 //! Writes objects into S3: see `README.md`.
 //!
-//! Each Kafka partition has a [`writer::Writer`] of its own. What is committed is the last cut of each, never what
+//! Each Kafka partition has a `writer::Writer` of its own. What is committed is the last cut of each, never what
 //! is still open (invariant 1), so a stop, a swap, a rebalance and a crash are the same to the bucket: reading goes
 //! on at the last cut, and what was open is made again, under the same names and with the same content.
 
