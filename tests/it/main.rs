@@ -18,6 +18,7 @@ mod producers;
 mod rebalances;
 mod records;
 mod rest;
+mod s3;
 mod shutdown;
 mod speed;
 mod start;

@@ -3,8 +3,8 @@
 #
 #   setup.sh build   what building the worker and the plugins needs
 #   setup.sh lint    and what the linters need
-#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven; a faulty network,
-#                    so Go; an Ethereum node, so npm
+#   setup.sh test    and what the tests need: Java and Maven for Kafka, Elasticsearch and OpenSearch, Go for
+#                    a faulty network and S3, npm for an Ethereum node
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu

@@ -6,6 +6,7 @@
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
 //! * [`https::Https`] is a server for plugins that ask one.
 //! * [`ethereum::Ethereum`] is a node with a chain of its own.
+//! * [`versitygw::versitygw`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
 //! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
@@ -16,6 +17,7 @@
 
 pub mod ethereum;
 pub mod file_job;
+pub mod gate;
 pub mod guests;
 pub mod https;
 pub mod java;
@@ -23,6 +25,7 @@ pub mod kafka;
 pub mod ports;
 pub mod process;
 pub mod toxiproxy;
+pub mod versitygw;
 pub mod wait;
 pub mod worker;
 
