@@ -12,7 +12,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Plugins of which tests need a second version, `0.2.0`.
-const SECOND_VERSIONS: [&str; 3] = ["file-sink", "file-source", "http-source"];
+const SECOND_VERSIONS: [&str; 4] = ["elasticsearch-sink", "file-sink", "file-source", "http-source"];
 
 /// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
 /// (see `guests/fault.rs`).

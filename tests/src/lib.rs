@@ -5,6 +5,7 @@
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
 //! * [`https::Https`] is a server for plugins that ask one.
+//! * [`search`] has a real OpenSearch and a real Elasticsearch.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
 //! Everything started here ends with the test binary, however that ends ([`process`]), and takes its
@@ -19,6 +20,7 @@ pub mod java;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod search;
 pub mod wait;
 pub mod worker;
 
