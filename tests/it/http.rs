@@ -12,6 +12,7 @@ use hyper::{Request, Response};
 use serde_json::{Value, json};
 use transom_tests::guests::{HTTP_SOURCE, HTTP_SOURCE_V2};
 use transom_tests::https::Https;
+use transom_tests::toxiproxy::Proxy;
 use transom_tests::{Kafka, Worker, kafka, unique, until};
 
 /// Items a page.
@@ -32,6 +33,16 @@ struct Job {
 
 impl Job {
     fn new(kafka: &Kafka, protocols: &[&str], more: &[(&str, &str)]) -> Self {
+        Self::by(kafka, protocols, more, |api| api.url())
+    }
+
+    /// The same, with the API asked at another address that leads to it.
+    fn by(
+        kafka: &Kafka,
+        protocols: &[&str],
+        more: &[(&str, &str)],
+        way: impl FnOnce(&Https) -> String,
+    ) -> Self {
         let total = Arc::new(AtomicUsize::new(0));
         let silence = Arc::new(Mutex::new(()));
         let delay = Arc::new(AtomicU64::new(0));
@@ -44,7 +55,8 @@ impl Job {
         let (topic, connector) = (unique("items"), unique("http"));
         kafka.create_topic(&topic, 1, &[]);
         let mut worker = Worker::new(kafka);
-        let url = format!("{}/items", api.url());
+        let way = way(&api);
+        let url = format!("{way}/items");
         let config = [
             ("connector.class", "HttpSource"),
             ("url", &url),
@@ -62,7 +74,7 @@ impl Job {
         let config: Vec<_> = config.iter().chain(more).copied().collect();
         worker
             .install(&HTTP_SOURCE)
-            .set("sandbox.http-source.net", &api.url())
+            .set("sandbox.http-source.net", &way)
             .set("sandbox.http-source.tls.ca", &api.ca().display().to_string())
             .set("offset.flush.interval.ms", "200")
             .connector(&connector, &config);
@@ -101,6 +113,12 @@ impl Job {
             let running = self.version();
             if running == version { Ok(()) } else { Err(running.to_string()) }
         });
+    }
+
+    /// How often the plugin asked for another try later.
+    fn failed_polls(&self) -> f64 {
+        let labels = [("connector", self.connector.as_str())];
+        self.worker.metrics().sum("transom_task_retries_total", &labels).unwrap_or(0.0)
     }
 
     fn version(&self) -> Value {
@@ -214,6 +232,36 @@ fn a_server_that_does_not_answer_holds_up_nothing() {
     job.add(500);
     job.worker.start();
     assert_eq!(job.check(), 0, "no item came twice");
+}
+
+#[test]
+fn a_bad_network_loses_no_item() {
+    let mut proxy = None;
+    let patience = [("request.timeout.ms", "1000"), ("backoff.max.ms", "200")];
+    let mut job = Job::by(kafka(), &["h2", "http/1.1"], &patience, |api| {
+        let way = proxy.insert(Proxy::new(&api.address()));
+        format!("https://{}", way.address())
+    });
+    let proxy = proxy.expect("the way there");
+    job.add(1_000);
+    job.worker.start();
+    job.check();
+    let lasting: [fn(&Proxy); 2] = [|way| way.delay(50), |way| way.slow(100)];
+    for fault in lasting {
+        fault(&proxy);
+        job.add(1_000);
+        assert_eq!(job.check(), 0, "no item came twice");
+        proxy.heal();
+    }
+    let breaking: [fn(&Proxy); 3] = [Proxy::silence, Proxy::reset, Proxy::cut];
+    for fault in breaking {
+        let failed = job.failed_polls();
+        fault(&proxy);
+        job.add(1_000);
+        until("a failed poll", || if job.failed_polls() > failed { Ok(()) } else { Err(failed.to_string()) });
+        proxy.heal();
+        assert_eq!(job.check(), 0, "no item came twice");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #
 #   setup.sh build   what building the worker and the plugins needs
 #   setup.sh lint    and what the linters need
-#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven
+#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven; a faulty network, so Go
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu
@@ -53,6 +53,11 @@ if [ "$what" = test ]; then
   # `openjdk version "17.0.15"`, `java version "21"`
   java=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
   [ "${java:-0}" -ge 17 ] || fail "the tests' Kafka needs Java 17 or newer; 'java' is version ${java:-unknown}"
+fi
+
+if [ "$what" = test ]; then
+  # Older ones fetch the version that a module asks for only from 1.21 on; Debian 12's is older.
+  have go || fail "please install Go 1.21 or newer: https://go.dev/dl"
 fi
 
 have cargo || fail "please install Rust: https://rustup.rs"

@@ -73,6 +73,11 @@ impl Https {
         Self { address, counts, folder, _runtime: runtime }
     }
 
+    /// `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// `https://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)

@@ -1,13 +1,12 @@
 //! Java programs: Kafka's tools, and Kafka Connect itself.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{fs, thread};
 
 use rustix::process::Signal;
 
-use crate::process::{Folder, Process};
+use crate::process::{Folder, Process, installed};
 use crate::worker::rest::Rest;
 use crate::{Kafka, Worker, ports, wait};
 
@@ -21,16 +20,7 @@ pub fn arguments(class: &str, options: &[&str]) -> Vec<String> {
 /// The folder with the jars, filled on the first use.
 fn jars() -> &'static str {
     static JARS: OnceLock<String> = OnceLock::new();
-    JARS.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka-jars.sh");
-        let output = Command::new("sh").arg(script).stdin(Stdio::null()).output().expect("sh runs");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "Kafka's jars are missing ('make setup' installs what they need): {errors}"
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    })
+    JARS.get_or_init(|| installed("kafka-jars.sh", &[]))
 }
 
 /// Runs one of Kafka's command line tools to its end, with `input`, and returns what it printed.

@@ -6,6 +6,7 @@
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
 //! * [`https::Https`] is a server for plugins that ask one.
 //! * [`search`] has a real OpenSearch and a real Elasticsearch.
+//! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
 //! Everything started here ends with the test binary, however that ends ([`process`]), and takes its
@@ -21,6 +22,7 @@ pub mod kafka;
 pub mod ports;
 pub mod process;
 pub mod search;
+pub mod toxiproxy;
 pub mod wait;
 pub mod worker;
 

@@ -46,6 +46,21 @@ fn shell(script: &str) -> Command {
     shell
 }
 
+/// What a script of `tests/scripts` prints: where it is that the script installs when it is missing.
+///
+/// # Panics
+/// When the script fails, with what it says.
+pub fn installed(script: &str, args: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script);
+    let output = Command::new("sh").arg(path).args(args).stdin(Stdio::null()).output().expect("sh runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{script} {args:?} failed ('tests/scripts/setup.sh test' installs what it needs): {errors}"
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// A program under watch. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {

@@ -4,14 +4,12 @@
 //! with indices of their own ([`crate::unique`]).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::process::{Folder, Process};
+use crate::process::{Folder, Process, installed};
 use crate::worker::rest::{Answer, Rest};
 use crate::{ports, wait};
 
@@ -61,11 +59,11 @@ impl Search {
     /// # Panics
     /// When it does not come up.
     pub fn start(engine: Engine) -> Self {
-        let program = program(engine);
+        let program = installed(script(engine), &[]);
         let folder = Folder::new("search");
         std::fs::create_dir(folder.path().join("config")).expect("a folder");
         let (port, transport) = (ports::free(), ports::free());
-        let class_path = format!("{0}/classes:{0}/lib/*", program.display());
+        let class_path = format!("{0}/classes:{0}/lib/*", program);
         let home = folder.path().display().to_string();
         let temporary = format!("-Djava.io.tmpdir={home}");
         let (port_text, transport) = (port.to_string(), transport.to_string());
@@ -175,15 +173,9 @@ impl Document {
     }
 }
 
-/// Where the server's jars are, fetched on the first use.
-fn program(engine: Engine) -> PathBuf {
-    let name = match engine {
+fn script(engine: Engine) -> &'static str {
+    match engine {
         Engine::OpenSearch => "opensearch.sh",
         Engine::Elasticsearch => "elasticsearch.sh",
-    };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name);
-    let output = Command::new("sh").arg(script).stdin(Stdio::null()).output().expect("sh runs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the jars are missing ('make setup' installs what they need): {errors}");
-    String::from_utf8_lossy(&output.stdout).trim().into()
+    }
 }

@@ -28,6 +28,7 @@ struct Counts {
     conflicts: u64,
     refused: u64,
     retried: u64,
+    failed: u64,
 }
 
 impl Ledger {
@@ -51,9 +52,14 @@ impl Ledger {
         self.tracker.confirm(place);
     }
 
-    /// Something is sent again.
+    /// Parts of a request are sent again.
     pub(crate) fn retried(&mut self) {
         self.counts.retried += 1;
+    }
+
+    /// A request failed as a whole.
+    pub(crate) fn failed(&mut self) {
+        self.counts.failed += 1;
     }
 
     /// The server takes a document neither now nor later.
@@ -108,5 +114,6 @@ impl Ledger {
         metric("version_conflicts", self.counts.conflicts as f64);
         metric("refused_records", self.counts.refused as f64);
         metric("retried_requests", self.counts.retried as f64);
+        metric("failed_requests", self.counts.failed as f64);
     }
 }

@@ -135,7 +135,7 @@ impl Traffic {
         while self.flights.len() < self.settings.in_flight {
             let Some(bulk) = self.next() else { break };
             if let Some(bulk) = self.owned(bulk, ledger) {
-                self.send(bulk)?;
+                self.send(bulk, ledger)?;
             }
         }
         Ok(())
@@ -214,7 +214,7 @@ impl Traffic {
         (!owned.items.is_empty()).then_some(owned)
     }
 
-    fn send(&mut self, mut bulk: Bulk) -> Result<(), Error> {
+    fn send(&mut self, mut bulk: Bulk, ledger: &mut Ledger) -> Result<(), Error> {
         if !bulk.counted {
             self.leave(&bulk);
             bulk.counted = true;
@@ -225,7 +225,7 @@ impl Traffic {
                 self.flights.push(Flight { pending, bulk });
                 Ok(())
             }
-            Err(error) => self.failed(bulk, error),
+            Err(error) => self.failed(bulk, error, ledger),
         }
     }
 
@@ -238,7 +238,7 @@ impl Traffic {
     ) -> Result<(), Error> {
         let response = match answer {
             Some(Ok(response)) => response,
-            Some(Err(error)) => return self.failed(bulk, error),
+            Some(Err(error)) => return self.failed(bulk, error, ledger),
             None => return Ok(()),
         };
         match response.status {
@@ -247,13 +247,13 @@ impl Traffic {
                     (self.failures, self.trouble) = (0, None);
                     self.judge(&bulk, verdicts, ledger)
                 }
-                Err(error) => self.failed(bulk, error),
+                Err(error) => self.failed(bulk, error, ledger),
             },
             400 | 413 => {
                 self.divide(&bulk, &response, ledger);
                 Ok(())
             }
-            _ => self.failed(bulk, response.error()),
+            _ => self.failed(bulk, response.error(), ledger),
         }
     }
 
@@ -294,10 +294,11 @@ impl Traffic {
     }
 
     /// A request failed as a whole. Everything waits for a while.
-    fn failed(&mut self, mut bulk: Bulk, error: Error) -> Result<(), Error> {
+    fn failed(&mut self, mut bulk: Bulk, error: Error, ledger: &mut Ledger) -> Result<(), Error> {
         if error.kind() != Kind::Retriable {
             return Err(error);
         }
+        ledger.failed();
         self.failures = self.failures.saturating_add(1);
         bulk.attempts += 1;
         let wait = error.after().unwrap_or_else(|| self.backoff(self.failures)).min(LONGEST_WAIT);
