@@ -3,7 +3,6 @@
 mod documents;
 mod faults;
 mod scenes;
-mod speed;
 mod systems_elasticsearch;
 
 use std::collections::BTreeMap;
@@ -104,10 +103,6 @@ impl Job {
     fn version(&self) -> Value {
         let status = self.worker.rest().get(&format!("/connectors/{}/status", self.connector)).expect(200);
         status["tasks"][0]["version"].clone()
-    }
-
-    fn wrote(&self, records: u64) -> bool {
-        self.search.count(&self.index).is_ok_and(|count| count >= records)
     }
 }
 
