@@ -38,12 +38,14 @@ demo: plugins
 test:
 	@sh tests/scripts/setup.sh test
 	@sh tests/scripts/kafka-jars.sh >/dev/null
+	@sh tests/scripts/opensearch.sh >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test --workspace
 
 test-systems:
 	@sh tests/scripts/setup.sh test
 	@sh tests/scripts/kafka-jars.sh >/dev/null
+	@sh tests/scripts/elasticsearch.sh >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test -p transom-tests --test it systems_ -- --ignored
 

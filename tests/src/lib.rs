@@ -7,6 +7,7 @@
 //! * [`https::Https`] is a server for plugins that ask one.
 //! * [`ethereum::Ethereum`] is a node with a chain of its own.
 //! * [`versitygw::versitygw`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
+//! * [`search`] has a real OpenSearch and a real Elasticsearch.
 //! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
@@ -24,6 +25,7 @@ pub mod java;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod search;
 pub mod toxiproxy;
 pub mod versitygw;
 pub mod wait;
