@@ -104,8 +104,12 @@ fn files(folders: &[&Path]) -> BTreeMap<PathBuf, (u64, i64, i64)> {
 
 async fn answers(rig: &Rig) -> Checked {
     let named = |key: &&String| ["name", "connector.class"].contains(&key.as_str());
-    let empty: RawConfig =
-        rig.raw.iter().filter(|(key, _)| named(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let empty: RawConfig = rig
+        .raw
+        .iter()
+        .filter(|(key, _)| named(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     let mut refused = usize::from(!problems(rig, &empty).await.map_err(about("nothing"))?.is_empty());
     let mut asked = 1;
     for key in &rig.plugin.manifest().config {
@@ -122,7 +126,7 @@ async fn answers(rig: &Rig) -> Checked {
 
 fn about(what: &str) -> impl FnOnce(Miss) -> Miss + use<'_> {
     move |miss| match miss {
-        Miss::Failed(reason) => Miss::Failed(format!("asked about {what}: {reason}")),
+        Miss::Failed(reason) | Miss::Late(reason) => Miss::Failed(format!("asked about {what}: {reason}")),
         skipped @ Miss::Skipped(_) => skipped,
     }
 }

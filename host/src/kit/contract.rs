@@ -38,7 +38,7 @@ pub(super) const DEFAULTS: Check = check(
 
 pub(super) const ACCEPTS: Check = check(
     "validate.accepts",
-    &["describe.file"],
+    &["describe.defaults"],
     "wit/plugin.wit, validate: \"an empty string means that nothing is wrong\"",
 );
 pub(super) const PURE: Check = check(
@@ -73,8 +73,11 @@ pub(super) const WATCHES: Check = check(
     "wit/plugin.wit, watch: \"at most `max-wait-ms`, and less when `host.should-stop` says so\"",
 );
 
-pub(super) const OPENS: Check =
-    check("task.opens", &["connector.tasks"], "wit/source.wit and sink.wit: \"`open`, once\", on each new instance");
+pub(super) const OPENS: Check = check(
+    "task.opens",
+    &["connector.tasks"],
+    "wit/source.wit and sink.wit: \"`open`, once\", on each new instance",
+);
 pub(super) const CLOSES: Check = check(
     "task.closes",
     &["task.opens"],
@@ -111,8 +114,11 @@ pub(super) const MARKS: Check = check(
     &["source.polls"],
     "wit/batch.md, section 6: \"source partitions and source offsets are JSON objects\"; records that no mark follows come again",
 );
-pub(super) const WAITS: Check =
-    check("source.waits", &["source.polls"], "wit/source.wit, poll: \"waits at most `max-wait-ms` for records\"");
+pub(super) const WAITS: Check = check(
+    "source.waits",
+    &["source.polls"],
+    "wit/source.wit, poll: \"waits at most `max-wait-ms` for records\"",
+);
 pub(super) const SOURCE_STOPS: Check = check(
     "source.stops",
     &["source.polls"],
@@ -178,7 +184,7 @@ pub(super) const FORWARD: Check = check(
 );
 pub(super) const PROGRESS: Check = check(
     "sink.progress",
-    &["sink.bounds", "sink.forward"],
+    &["sink.bounds", "sink.forward", "sink.empty"],
     "wit/sink.wit, pre-commit: \"with 3 to 5 what is not durable is delivered again to whoever comes next\", who must get on",
 );
 pub(super) const REDELIVERY: Check = check(
@@ -190,7 +196,7 @@ pub(super) const REVOKES: Check =
     check("sink.revokes", &["sink.commits"], "wit/sink.wit, revoke: \"the partitions that go\"; others stay");
 pub(super) const LOST: Check = check(
     "sink.lost",
-    &["sink.revokes"],
+    &["sink.revokes", "sink.bounds", "sink.redelivery"],
     "wit/sink.wit, revoke: lost: \"nothing of them may be written or committed any more\"",
 );
 pub(super) const SINK_STOPS: Check = check(

@@ -9,13 +9,8 @@ use crate::config::{Sandbox, Sandboxes, validate};
 use crate::plugin::{Engine, LoadError, Plugin};
 
 /// What loading finds out, in its order.
-const STEPS: [&Check; 5] = [
-    &contract::LOADS,
-    &contract::DESCRIBES,
-    &contract::MANIFEST,
-    &contract::KIND,
-    &contract::FILE_NAME,
-];
+const STEPS: [&Check; 5] =
+    [&contract::LOADS, &contract::DESCRIBES, &contract::MANIFEST, &contract::KIND, &contract::FILE_NAME];
 
 /// Loads the plugin as a worker would, and takes apart what that tells.
 pub(super) async fn load(

@@ -25,12 +25,17 @@ pub(super) type Checked = Result<String, Miss>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Miss {
     Failed(String),
+    /// The same, by a call that was not done in time.
+    Late(String),
     Skipped(String),
 }
 
 impl From<CallError> for Miss {
     fn from(error: CallError) -> Self {
-        Self::Failed(told(&error))
+        match error {
+            CallError::Deadline { .. } => Self::Late(told(&error)),
+            _ => Self::Failed(told(&error)),
+        }
     }
 }
 
@@ -131,7 +136,7 @@ impl<'a> Recorder<'a> {
         };
         let (verdict, note) = match checked {
             Ok(note) => (Verdict::Ok, note),
-            Err(Miss::Failed(note)) => (Verdict::Failed, note),
+            Err(Miss::Failed(note) | Miss::Late(note)) => (Verdict::Failed, note),
             Err(Miss::Skipped(note)) => (Verdict::Skipped, note),
         };
         let outcome = Outcome { check: check.name, verdict, note, contract: check.contract };

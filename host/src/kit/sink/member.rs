@@ -221,8 +221,7 @@ impl<'f> Member<'f> {
         for failure in outcome.failures() {
             let (topic, partition, offset) = (failure.topic, failure.partition, failure.offset);
             let place = self.places.get(&partition).filter(|_| topic == self.feed.topic);
-            let before = place
-                .is_some_and(|place| (place.durable.unwrap_or(0)..place.put).contains(&offset));
+            let before = place.is_some_and(|place| (place.durable.unwrap_or(0)..place.put).contains(&offset));
             if place.is_none() || !(before || of_now(&failure)) {
                 let why = "which was not put, or is committed";
                 return Some(format!("the outcome names offset {offset} of {topic}-{partition}, {why}"));
@@ -269,7 +268,10 @@ impl<'f> Member<'f> {
         let At { topic, partition, offset } = at;
         let place = self.places.get_mut(partition).filter(|_| *topic == self.feed.topic);
         let Some(place) = place else {
-            let _ = self.wrong.bounds.get_or_insert_with(|| format!("it names {topic}-{partition}, which is not assigned"));
+            let _ = self
+                .wrong
+                .bounds
+                .get_or_insert_with(|| format!("it names {topic}-{partition}, which is not assigned"));
             return false;
         };
         let most = offered.get(partition).copied().unwrap_or(place.put);
@@ -309,7 +311,7 @@ impl<'f> Member<'f> {
     }
 
     /// The next record of each partition.
-    pub(super) fn next_offsets(&self) -> impl Iterator<Item = i64> {
-        self.places.values().map(|place| place.put)
+    pub(super) fn next_offsets(&self) -> Vec<i64> {
+        self.places.values().map(|place| place.put).collect()
     }
 }

@@ -91,9 +91,10 @@ impl Haul {
             });
         }
         let _ = self.wrong.sizes.get_or_insert_option(|| too_much(&batch, bytes.len(), ask));
-        let _ = self.wrong.topics.get_or_insert_option(|| {
-            batch.topics().find_map(|topic| wrong_topic(topic, sandbox))
-        });
+        let _ = self
+            .wrong
+            .topics
+            .get_or_insert_option(|| batch.topics().find_map(|topic| wrong_topic(topic, sandbox)));
         self.take_marks(&batch);
         for record in batch.records() {
             let taken = Taken::of(&record);
@@ -113,14 +114,19 @@ impl Haul {
                 });
             }
             let after = self.records.len() + mark.after as usize;
-            self.marked.push(Marked { after, partition: partition.to_owned(), offset: mark.offset.to_owned() });
+            self.marked.push(Marked {
+                after,
+                partition: partition.to_owned(),
+                offset: mark.offset.to_owned(),
+            });
         }
     }
 
     /// After how many records a successor can go on, the first such place from `wanted` on, or else the last one
     /// before the end.
     pub(super) fn cut(&self, wanted: usize) -> Option<usize> {
-        let places = || self.marked.iter().map(|mark| mark.after).filter(|at| (1..self.records.len()).contains(at));
+        let places =
+            || self.marked.iter().map(|mark| mark.after).filter(|at| (1..self.records.len()).contains(at));
         places().find(|at| *at >= wanted).or_else(|| places().next_back())
     }
 
@@ -167,7 +173,8 @@ impl Taken {
                 format!("{:?}{dots}", String::from_utf8_lossy(&bytes[..cut]))
             }
         };
-        let shown = format!("topic {}, key {}, value {}", record.run.topic, show(record.key), show(record.value));
+        let shown =
+            format!("topic {}, key {}, value {}", record.run.topic, show(record.key), show(record.value));
         Self { hash: hasher.finish(), shown }
     }
 }
@@ -188,7 +195,11 @@ fn too_much(batch: &Batch<'_>, bytes: usize, ask: Ask) -> Option<String> {
 
 fn wrong_topic(topic: &str, sandbox: &Sandbox) -> Option<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if topic.is_empty() || topic.len() > TOPIC_BYTES || [".", ".."].contains(&topic) || !topic.chars().all(good) {
+    if topic.is_empty()
+        || topic.len() > TOPIC_BYTES
+        || [".", ".."].contains(&topic)
+        || !topic.chars().all(good)
+    {
         return Some(format!("{topic:?} is no name of a topic"));
     }
     (!sandbox.may_write_topic(topic)).then(|| format!("topic {topic} is not granted"))
@@ -232,7 +243,9 @@ pub(super) fn compare(whole: &[Taken], parts: [&[Taken]; 2], ended: bool) -> Res
             match owed.get_mut(&record.hash) {
                 Some(0) => return Err(format!("what came {part} the cut came twice: {}", record.shown)),
                 Some(count) => *count -= 1,
-                None if ended => return Err(format!("what came {part} the cut was never seen: {}", record.shown)),
+                None if ended => {
+                    return Err(format!("what came {part} the cut was never seen: {}", record.shown));
+                }
                 None => {}
             }
         }

@@ -8,13 +8,13 @@ mod haul;
 mod reader;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::haul::{Ask, Haul, are_distinct, compare};
 use self::reader::{Broken, Reader};
 use super::contract;
 use super::report::{Checked, Miss, Recorder};
-use super::rig::{Positions, Recalled, Rig, patiently, recalled};
+use super::rig::{PATIENCE, Positions, Recalled, Rig, patiently, recalled};
 use crate::config::Sandbox;
 use crate::plugin::CallError;
 
@@ -38,8 +38,12 @@ pub(super) async fn check(recorder: &mut Recorder<'_>, rig: &Rig) {
     recorder.check(&contract::SOURCE_RETRIES, async { retries(&whole, &read) }).await;
     recorder.check(&contract::POLLS, async { polls(&whole, read) }).await;
     recorder.check(&contract::SIZES, sizes(rig, &whole)).await;
-    recorder.check(&contract::TOPICS, async { rule(&whole.wrong.topics, "granted, and names of topics") }).await;
-    recorder.check(&contract::FORMATS, async { rule(&whole.wrong.formats, "keys and values are what they say") }).await;
+    recorder
+        .check(&contract::TOPICS, async { rule(&whole.wrong.topics, "granted, and names of topics") })
+        .await;
+    recorder
+        .check(&contract::FORMATS, async { rule(&whole.wrong.formats, "keys and values are what they say") })
+        .await;
     recorder.check(&contract::MARKS, async { marks(&whole) }).await;
     recorder.check(&contract::WAITS, async { waits(&whole) }).await;
     recorder.check(&contract::SOURCE_STOPS, stops(rig, &whole)).await;
@@ -57,7 +61,7 @@ pub(super) async fn exercise(rig: &Rig, sandbox: &Arc<Sandbox>) -> Result<usize,
     for _ in 0..3 {
         let _ = patiently(async || instance.poll(100, FEW_BYTES, Duration::ZERO, 64 << 20).await).await?;
     }
-    instance.close().await?;
+    let _ = instance.close().await;
     Ok(memory)
 }
 
@@ -84,7 +88,9 @@ async fn read(rig: &Rig, whole: &mut Haul) -> Result<(), Broken> {
 
 fn retries(whole: &Haul, read: &Result<(), Broken>) -> Checked {
     match read {
-        Err(Broken::OnlyRetries(_)) => Err(Miss::Failed("poll never recovered from its errors of code 1".into())),
+        Err(Broken::OnlyRetries(_)) => {
+            Err(Miss::Failed("poll never recovered from its errors of code 1".into()))
+        }
         _ if whole.retries == 0 => Err(Miss::Skipped("no poll answered with an error of code 1".to_owned())),
         _ => Ok(format!("polled again after {} errors of code 1", whole.retries)),
     }
@@ -118,7 +124,8 @@ async fn sizes(rig: &Rig, whole: &Haul) -> Checked {
     for _ in 0..TRIES {
         let ask = Ask { records: 10_000, bytes: FEW_BYTES, wait: Duration::ZERO };
         match reader.poll(ask).await {
-            Ok(_) | Err(Broken::OnlyRetries(_)) => {}
+            Ok(true) | Err(Broken::OnlyRetries(_)) => {}
+            Ok(false) => break,
             Err(broken) => return Err(broken.into()),
         }
     }
@@ -181,7 +188,9 @@ fn beyond(whole: &Haul, rest: usize) -> usize {
 
 async fn judge(rig: &Rig, whole: &Haul, parts: [&[haul::Taken]; 2]) -> Result<(), Miss> {
     if !whole.ended && !are_distinct(&whole.records) {
-        return Err(Miss::Skipped("it has no end, and its records cannot be told from each other".to_owned()));
+        return Err(Miss::Skipped(
+            "it has no end, and its records cannot be told from each other".to_owned(),
+        ));
     }
     let Err(wrong) = compare(&whole.records, parts, whole.ended) else { return Ok(()) };
     // Whether the measure is one.
@@ -202,17 +211,19 @@ async fn commits(rig: &Rig) -> Checked {
         patiently(async || instance.commit(&positions).await).await?;
     }
     reader.drain(1, reader.haul.records.len() + 1).await?;
-    reader.instance.close().await?;
     Ok("the same twice, and polled on".to_owned())
 }
 
 async fn memory(rig: &Rig) -> Checked {
     let mut reader = Reader::first(rig, &Positions::default()).await?;
     let instance = &mut reader.instance;
-    let mut warm = 0;
+    let (mut warm, begun) = (0, Instant::now());
     for poll in 0..WARM + POLLS {
         if poll == WARM {
             warm = instance.memory();
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(Miss::Skipped(format!("{poll} polls took {} s", PATIENCE.as_secs())));
         }
         match instance.poll(100, FEW_BYTES, Duration::ZERO, 64 << 20).await {
             Err(error) if error.retriable().is_none() => return Err(error.into()),
@@ -244,7 +255,7 @@ async fn swaps(rig: &Rig, whole: &Haul) -> Checked {
     let offsets = positions.json();
     let instance = &mut old.instance;
     patiently(async || instance.commit(&offsets).await).await?;
-    instance.close().await?;
+    let _ = instance.close().await;
     let first = &old.haul.records[..old.haul.covered()];
     let rest = whole.records.len().saturating_sub(first.len());
     let mut new = Reader::open(rig, &rig.sandbox, 2, &positions).await?;

@@ -37,9 +37,10 @@ impl From<CallError> for Broken {
 impl From<Broken> for Miss {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::OnlyRetries(error) => {
-                Self::Failed(format!("for {} s there were only errors of code 1, the last: {error}", PATIENCE.as_secs()))
-            }
+            Broken::OnlyRetries(error) => Self::Failed(format!(
+                "for {} s there were only errors of code 1, the last: {error}",
+                PATIENCE.as_secs()
+            )),
             Broken::Miss(miss) => miss,
         }
     }
