@@ -255,7 +255,8 @@ impl<'f> Member<'f> {
         let list: Vec<At> = serde_json::from_str(&answer).map_err(|error| {
             Miss::Failed(format!("pre-commit answered {answer:?}, which is no list of offsets: {error}"))
         })?;
-        Ok(list.into_iter().fold(false, |new, at| self.accept(&at, &offered) || new))
+        let new = list.iter().filter(|at| self.accept(at, &offered)).count();
+        Ok(new > 0)
     }
 
     /// The same of all partitions.

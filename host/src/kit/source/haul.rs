@@ -80,7 +80,7 @@ impl Haul {
         self.polls += 1;
         let batch = Batch::parse(bytes, &READ)
             .map_err(|error| Miss::Failed(format!("poll {} answered no batch: {error}", self.polls)))?;
-        if batch.len() == 0 {
+        if batch.is_empty() {
             self.idle += 1;
             self.longest = self.longest.max(took);
         }
@@ -102,7 +102,7 @@ impl Haul {
             let _ = self.wrong.formats.get_or_insert_option(wrong);
             self.records.push(taken);
         }
-        Ok(batch.len() > 0)
+        Ok(!batch.is_empty())
     }
 
     fn take_marks(&mut self, batch: &Batch<'_>) {
