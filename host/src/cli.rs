@@ -3,7 +3,9 @@
 //! Everything that was found wrong comes back as an [`enum@Error`]; only `main` prints it and ends the
 //! process. The one exception is the second signal, which ends it on the spot.
 
-use std::ffi::{OsStr, OsString};
+mod plugin_test;
+
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +18,6 @@ use tokio::sync::oneshot;
 
 use crate::config::{self, ConnectorFile, Problems, WorkerConfig};
 use crate::demo;
-use crate::kit;
 use crate::plugin::{self, Engine, EngineSettings};
 use crate::rest::{BindError, Server};
 use crate::telemetry::{FilterError, Format};
@@ -112,35 +113,8 @@ Example:
     /// A line for each check: `ok` with what was seen, `FAILED` with what is wrong and what the contract says, or
     /// `skipped` with why. The exit code is 0 if none failed. A sink gets records that are made up and writes them
     /// where its settings say; a source is read several times.
-    #[command(after_help = TEST_EXAMPLE)]
-    Test(PluginTest),
-}
-
-const TEST_EXAMPLE: &str = "\
-Example:
-  transom plugin test target/plugins/file-source.wasm --grant fs=/var/data/in \\
-    --config file=/var/data/in/lines.txt --config topic=lines";
-
-#[derive(Debug, Args)]
-struct PluginTest {
-    /// The component: `<name>.wasm` or `<name>@<version>.wasm`.
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
-    /// A setting of the connector, or a file of them (properties, or JSON); may be repeated.
-    #[arg(long, value_name = "KEY=VALUE|FILE")]
-    config: Vec<String>,
-    /// The worker's settings, of which `sandbox.*` are the plugin's grants and limits.
-    #[arg(long, value_name = "WORKER.PROPERTIES")]
-    worker: Option<PathBuf>,
-    /// A grant or a limit beside them, such as `fs=/dir:rw` or `memory.max=33554432`; may be repeated.
-    #[arg(long, value_name = "GRANT=VALUE")]
-    grant: Vec<String>,
-    /// How many records a check works with.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(10..=100_000))]
-    records: u32,
-    /// Print JSON, all at once at the end.
-    #[arg(long)]
-    json: bool,
+    #[command(after_help = plugin_test::EXAMPLE)]
+    Test(plugin_test::Arguments),
 }
 
 /// Why the program ends without having done what it was asked.
@@ -236,7 +210,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
             runtime()?.block_on(demo::run(options)).map_err(|error| Error::Start(Box::new(error)))?;
         }
         Command::Plugin(PluginCommand::Check { file, json }) => check_plugin(&file, json)?,
-        Command::Plugin(PluginCommand::Test(arguments)) => return test_plugin(arguments),
+        Command::Plugin(PluginCommand::Test(arguments)) => return plugin_test::run(arguments),
         Command::Compile { arguments } => return Ok(plugin::compile_child_main(arguments)),
     }
     Ok(ExitCode::SUCCESS)
@@ -247,29 +221,6 @@ fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
     let report = plugin::check(&engine()?, file)
         .map_err(|error| Error::Plugin { file: file.to_owned(), source: Box::new(error) })?;
     print(if json { report.to_json() } else { report.to_string() }.trim_end())
-}
-
-/// Tells on standard output what of the contract holds: 0 if all of it does.
-fn test_plugin(arguments: PluginTest) -> Result<ExitCode, Error> {
-    let PluginTest { file, config, worker, grant, records, json } = arguments;
-    let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-    let name = name.split('@').next().unwrap_or_default();
-    let mut problems = Problems::default();
-    let mut keep = |found: Problems| problems.0.extend(found.0);
-    let sandboxes = config::load_sandbox(worker.as_deref(), name, &grant).map_err(&mut keep).ok();
-    let config = config::load_settings(&config).map_err(&mut keep).ok();
-    let (Some(config), Some(sandboxes)) = (config, sandboxes) else { return Err(problems.into()) };
-    let mut printed = Ok(());
-    let mut tell = |outcome: &kit::Outcome| {
-        if !json && printed.is_ok() {
-            printed = print(&outcome.to_string());
-        }
-    };
-    let options = kit::Options { file, config, sandboxes, records };
-    let report = runtime()?.block_on(kit::run(&engine()?, options, &mut tell));
-    printed?;
-    print(&if json { report.to_json() } else { report.to_string() })?;
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print(text: &str) -> Result<(), Error> {
