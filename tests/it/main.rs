@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod java_files;
 mod kills;
+mod kit;
 mod main_job;
 mod membership;
 mod memory;
