@@ -12,7 +12,8 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Plugins of which tests need a second version, `0.2.0`.
-const SECOND_VERSIONS: [&str; 6] = ["elasticsearch-sink", "ethereum-source", "file-sink", "file-source", "http-source", "s3-sink"];
+const SECOND_VERSIONS: [&str; 6] =
+    ["elasticsearch-sink", "ethereum-source", "file-sink", "file-source", "http-source", "s3-sink"];
 
 /// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
 /// (see `guests/fault.rs`).

@@ -31,10 +31,6 @@ pub(crate) struct ConnectorConfig {
     pub(crate) producer_overrides: RawConfig,
     pub(crate) consumer_overrides: RawConfig,
     pub(crate) admin_overrides: RawConfig,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "checked here; dead letters and tolerance are not built yet")
-    )]
     pub(crate) errors: Errors,
     /// All of it, as the user wrote it.
     pub(crate) raw: RawConfig,

@@ -31,7 +31,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::connector::{ConnectorConfig, validate_connector};
+pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Errors, Tolerance, validate_connector};
 pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{

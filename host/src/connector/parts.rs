@@ -7,7 +7,7 @@ use crate::config::{ConnectorConfig, Kind, Problems, Sandbox};
 use crate::kafka::{ClientKind, ClientSettings, ClientSource, Subscription, resolve};
 
 use crate::task::failure::Failure;
-use crate::task::sink::{Members, SinkParts};
+use crate::task::sink::{Members, RejectParts, SinkParts};
 use crate::task::source::SourceParts;
 
 impl Services {
@@ -77,6 +77,15 @@ impl Services {
             sandbox,
             commit_interval: self.config.offset_flush_interval,
             commit_timeout: self.config.offset_flush_timeout,
+        })
+    }
+
+    pub(super) fn reject_parts(&self, config: &ConnectorConfig) -> Result<RejectParts, Failure> {
+        Ok(RejectParts {
+            errors: config.errors.clone(),
+            admin: self.admin.clone(),
+            producers: self.producers.clone(),
+            settings: self.client(config, ClientKind::Producer).map_err(Failure::Clients)?,
         })
     }
 }

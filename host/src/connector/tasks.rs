@@ -209,7 +209,8 @@ fn start(
             Running::start(&services.guests, place, &name, shown(status, drive(body, context)))
         }
         Kind::Sink => {
-            let body = sink::Sink::new(services.sink_parts(config, sandbox, number)?);
+            let parts = services.sink_parts(config, sandbox, number)?;
+            let body = sink::Sink::new(parts, services.reject_parts(config)?);
             Running::start(&services.guests, place, &name, shown(status, drive(body, context)))
         }
         Kind::Transform => unreachable!("a transformation is no connector: the class look-up refuses it"),

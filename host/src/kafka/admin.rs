@@ -9,7 +9,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use rdkafka::client::{Client, ClientContext};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{Client, ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode as Code};
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
@@ -28,6 +29,7 @@ const UUID: usize = 37;
 #[derive(Clone)]
 pub(crate) struct Admin {
     client: Arc<BaseProducer<Heard>>,
+    config: Arc<ClientConfig>,
     limit: Duration,
 }
 
@@ -67,7 +69,7 @@ impl Admin {
             let _ = config.set(name, value);
         }
         let client = config.create_with_context(Heard::default()).map_err(|error| translate(&error))?;
-        Ok(Self { client: Arc::new(client), limit })
+        Ok(Self { client: Arc::new(client), config: Arc::new(config), limit })
     }
 
     /// The id of the cluster.
@@ -107,6 +109,28 @@ impl Admin {
             Ok(topics)
         })
         .await
+    }
+
+    /// Makes a topic of one partition, if there is none of this name. `replication`: `None` is the broker's default.
+    ///
+    /// # Errors
+    /// No broker answers, or it refuses.
+    pub(crate) async fn ensure_topic(&self, name: &str, replication: Option<u16>) -> Result<(), KafkaError> {
+        if !self.partition_counts(&Subscription::Topics(vec![name.to_owned()])).await?.is_empty() {
+            return Ok(());
+        }
+        // Made for this alone: the client that asks has no such calls.
+        let admin: AdminClient<DefaultClientContext> =
+            self.config.create().map_err(|error| translate(&error))?;
+        let replication = replication.map_or(-1, i32::from);
+        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replication));
+        let options = AdminOptions::new().operation_timeout(Some(self.limit));
+        let made = admin.create_topics([&topic], &options).await.map_err(|error| translate(&error))?;
+        match made.into_iter().next() {
+            // Somebody else was quicker.
+            Some(Err((_, code))) if code != Code::TopicAlreadyExists => Err(error_of(code as i32)),
+            _ => Ok(()),
+        }
     }
 
     /// A group. One that nobody knows has no members; nor has one that may not be looked at, or whose broker cannot

@@ -52,6 +52,10 @@ pub(crate) struct TaskMetrics {
     pub(crate) commit_failures: Counter,
     /// Calls of the guest that ended with a retriable error.
     pub(crate) retries: Counter,
+    /// Records that a sink's plugin could not take and that went to the dead letters.
+    pub(crate) dead_letters: Counter,
+    /// Those that were left out, because they are tolerated and there are no dead letters.
+    pub(crate) records_skipped: Counter,
     /// Failures of the task.
     pub(crate) failures: Counter,
     /// Starts after a failure.

@@ -46,6 +46,10 @@ const FIGURES: &[Figure] = &[
     counter("transom_task_retries", "Calls of the plugin that ended with a retriable error", |m| {
         m.retries.get()
     }),
+    counter("transom_task_dead_letters", "Failed records written to the dead letters", |m| {
+        m.dead_letters.get()
+    }),
+    counter("transom_task_records_skipped", "Failed records left out", |m| m.records_skipped.get()),
     counter("transom_task_failures", "Failures of the task", |m| m.failures.get()),
     counter("transom_task_restarts", "Starts after a failure", |m| m.restarts.get()),
     counter("transom_task_swaps", "Replacements of the plugin", |m| m.swaps.get()),

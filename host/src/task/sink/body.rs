@@ -66,6 +66,9 @@ impl Body for Sink {
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
         self.ensure_consumer(ctx).await?;
+        // Where it goes on from what is committed, nothing of before can fail any more.
+        self.rejects.clear();
+        self.rejects.prepare().await?;
         let config = ctx.instance_config();
         let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {
@@ -127,6 +130,7 @@ impl Body for Sink {
 
     async fn recover(&mut self, ctx: &mut Context, failure: &Failure) -> Result<(), Failure> {
         let _ = self.incoming.take();
+        self.rejects.clear();
         ctx.metrics.partitions.set(0);
         match failure {
             Failure::Fenced { .. } => {
@@ -169,6 +173,7 @@ impl Body for Sink {
     }
 
     async fn release(mut self, ctx: &Context) {
+        self.rejects.close();
         if self.consumer.is_some() {
             ctx.show_waiting(Some("its consumer to leave the group".into()));
             self.drop_consumer().await;

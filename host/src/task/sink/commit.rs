@@ -148,6 +148,7 @@ impl Sink {
             }
             match failed {
                 None => {
+                    self.rejects.forget(&self.partitions);
                     ctx.metrics.commits.add(1);
                     ctx.budget.progress();
                 }

@@ -1,7 +1,7 @@
 //! From librdkafka's queue to a batch, in one pass: each record's key and value are converted where they lie
 //! and written once, into the buffer that crosses the boundary.
 
-use transom_batch::{Run, TimestampType, Writer};
+use transom_batch::{Run, TimestampType, WriteError, Writer};
 
 use super::partitions::Tp;
 use crate::convert::Converters;
@@ -19,6 +19,8 @@ pub(super) struct Incoming {
     spans: Vec<Span>,
     /// Bytes of keys and values.
     payload: u64,
+    /// Where dead letters may need them: the records as they came.
+    originals: Option<Writer>,
     failed: Option<Failure>,
 }
 
@@ -37,19 +39,29 @@ pub(super) struct Ready {
     pub(super) records: u64,
     pub(super) payload: u64,
     pub(super) spans: Vec<Span>,
+    /// The records as they came, where they are kept; else empty.
+    pub(super) originals: Vec<u8>,
 }
 
 impl Ready {
     /// A batch of no records: the guest hears from the worker all the same.
     pub(super) fn empty() -> Self {
-        Self { bytes: Writer::new().finish(), records: 0, payload: 0, spans: Vec::new() }
+        Self {
+            bytes: Writer::new().finish(),
+            records: 0,
+            payload: 0,
+            spans: Vec::new(),
+            originals: Vec::new(),
+        }
     }
 }
 
 impl Incoming {
-    pub(super) fn new(converters: Converters) -> Self {
+    /// `keep`: the records are wanted as they came, too.
+    pub(super) fn new(converters: Converters, keep: bool) -> Self {
         Self {
             writer: Writer::new(),
+            originals: keep.then(Writer::new),
             converters,
             key_scratch: Vec::new(),
             value_scratch: Vec::new(),
@@ -102,6 +114,9 @@ impl Incoming {
         for (name, value) in message.headers() {
             self.writer.header(name, value).map_err(write)?;
         }
+        if let Some(originals) = &mut self.originals {
+            copy(originals, message).map_err(write)?;
+        }
         self.payload += [key.data, value.data].into_iter().flatten().map(<[u8]>::len).sum::<usize>() as u64;
         Ok(())
     }
@@ -123,8 +138,22 @@ impl Incoming {
         let spans = std::mem::take(&mut self.spans);
         let (records, payload) = (self.writer.len() as u64, std::mem::take(&mut self.payload));
         let bytes = self.writer.finish();
-        (Ready { bytes, records, payload, spans }, self.failed.take())
+        let originals = self.originals.as_mut().map(Writer::finish).unwrap_or_default();
+        (Ready { bytes, records, payload, spans, originals }, self.failed.take())
     }
+}
+
+/// Adds a record as it came.
+fn copy(originals: &mut Writer, message: &Message<'_>) -> Result<(), WriteError> {
+    let (time, kind) = message.timestamp();
+    originals.run(&Run {
+        topic: message.topic(),
+        partition: Some(message.partition()),
+        timestamp_type: timestamp_type(kind),
+        ..Run::default()
+    })?;
+    originals.push_at(message.offset(), message.key(), message.value(), time)?;
+    message.headers().try_for_each(|(name, value)| originals.header(name, value))
 }
 
 fn timestamp_type(kind: TimestampKind) -> TimestampType {

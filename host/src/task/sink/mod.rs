@@ -11,6 +11,7 @@ mod incoming;
 mod membership;
 mod partitions;
 mod rebalance;
+mod rejects;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,11 +21,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use transom_batch::{Limits, Outcome};
+use transom_batch::Limits;
 
 use self::incoming::{Incoming, Ready};
 pub(crate) use self::membership::{Members, Roster, group_of};
 use self::partitions::{At, Partitions, Tp};
+pub(crate) use self::rejects::RejectParts;
+use self::rejects::{Failed, Rejects};
 use super::context::{Context, Next, changed};
 use super::failure::Failure;
 use super::status::State;
@@ -72,6 +75,7 @@ pub(crate) struct Sink {
     membership: Membership,
     partitions: Partitions,
     incoming: Incoming,
+    rejects: Rejects,
     /// Bytes the consumer was made to fetch ahead.
     prefetched: usize,
     /// Commits that were sent and not yet answered.
@@ -91,10 +95,12 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(parts: SinkParts) -> Self {
+    pub(crate) fn new(parts: SinkParts, rejects: RejectParts) -> Self {
         let now = Instant::now();
+        let rejects = Rejects::new(rejects);
         Self {
-            incoming: Incoming::new(parts.converters),
+            incoming: Incoming::new(parts.converters, rejects.keeps()),
+            rejects,
             next_commit: now + parts.commit_interval,
             watermark: Watermark::new(parts.sandbox.memory_max),
             max_records: max_records(&parts.settings),
@@ -148,7 +154,7 @@ impl Sink {
     async fn turn(&mut self, ctx: &mut Context, instance: &mut SinkInstance) -> Result<(), Failure> {
         self.consumer().serve();
         self.react(ctx, instance).await?;
-        if self.fill() > 0 {
+        if !self.rejects.is_full() && self.fill() > 0 {
             let (ready, failed) = self.incoming.take();
             self.take_note(&ready);
             if let Some(failure) = failed {
@@ -199,19 +205,21 @@ impl Sink {
     ) -> Result<(), Failure> {
         ctx.metrics.records_in.add(ready.records);
         ctx.metrics.bytes_in.add(ready.payload);
+        let Ready { bytes, records, payload, spans, originals } = ready;
         loop {
             self.wake = None;
-            let result = self.beside(ctx, instance.put(&ready.bytes)).await;
+            let result = self.beside(ctx, instance.put(&bytes)).await;
             self.last_put = Instant::now();
             match result {
                 Ok(outcome) => {
-                    check_outcome(&outcome)?;
-                    for span in &ready.spans {
+                    for span in &spans {
                         self.partitions.put(&span.tp, span.next);
                     }
+                    self.rejects.keep(&spans, originals);
+                    self.reject(ctx, &outcome).await?;
                     ctx.metrics.batches.add(1);
-                    ctx.metrics.records_out.add(ready.records);
-                    ctx.metrics.bytes_out.add(ready.payload);
+                    ctx.metrics.records_out.add(records);
+                    ctx.metrics.bytes_out.add(payload);
                     return self.requests(ctx, instance).await;
                 }
                 Err(error) => {
@@ -223,6 +231,25 @@ impl Sink {
                         return self.untake().await;
                     }
                 }
+            }
+        }
+    }
+
+    /// Sees to the records that the guest could not take, before anything of them can be committed.
+    async fn reject(&mut self, ctx: &Context, outcome: &[u8]) -> Result<(), Failure> {
+        let failed = Failed::parse(outcome, &OUTCOME, &self.partitions)?;
+        // A commit makes room for what is kept.
+        self.commit_requested |= self.rejects.is_full();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let consumer = self.consumer.as_mut().expect("as above");
+        let mut handling = pin!(self.rejects.handle(ctx, failed));
+        loop {
+            tokio::select! {
+                biased;
+                handled = &mut handling => return handled,
+                () = consumer.ready() => consumer.serve(),
             }
         }
     }
@@ -330,23 +357,4 @@ fn seeks(sought: BTreeMap<(String, i32), i64>) -> Vec<At> {
 
 fn consumer_failed(source: KafkaError) -> Failure {
     Failure::Kafka { doing: "the consumer failed".to_owned(), source }
-}
-
-/// Until dead letters are configurable, a record that the plugin cannot take stops the task (invariant 3).
-fn check_outcome(outcome: &[u8]) -> Result<(), Failure> {
-    if outcome.is_empty() {
-        return Ok(());
-    }
-    let outcome =
-        Outcome::parse(outcome, &OUTCOME).map_err(|source| Failure::Batch { call: "put", source })?;
-    let mut failures = outcome.failures();
-    let Some(first) = failures.next() else { return Ok(()) };
-    Err(Failure::Rejected {
-        topic: first.topic.to_owned(),
-        partition: first.partition,
-        offset: first.offset,
-        code: first.code,
-        message: first.message.to_owned(),
-        more: failures.count(),
-    })
 }

@@ -141,6 +141,12 @@ impl Partitions {
         }
     }
 
+    /// Whether the guest has the record at this offset and may still say that it failed.
+    pub(crate) fn may_fail(&self, tp: &Tp, offset: i64) -> bool {
+        let Some(progress) = self.owned.get(tp) else { return false };
+        progress.put.is_some_and(|put| offset < put) && progress.committed.is_none_or(|done| offset >= done)
+    }
+
     /// Reading goes on elsewhere: what was put before says nothing about what may be committed.
     pub(crate) fn sought(&mut self, tp: &Tp, offset: i64) {
         if let Some(progress) = self.owned.get_mut(tp) {

@@ -47,6 +47,8 @@ struct Task {
     answered: Option<String>,
     /// Partitions that somebody else may own.
     lost: Vec<Value>,
+    /// Records of earlier puts that are still to be refused.
+    late: Vec<(String, i32, i64)>,
 }
 
 thread_local! {
@@ -66,7 +68,7 @@ impl sink_task::Guest for Plugin {
         let open = |path: &str| OpenOptions::new().append(true).create(true).open(path);
         let file = faults.text("file").map(open).transpose().map_err(|e| error(2, format!("file: {e}")))?;
         faults.journal("open");
-        TASK.set(Some(Task { faults, file, puts: 0, answered: None, lost: Vec::new() }));
+        TASK.set(Some(Task { faults, file, puts: 0, answered: None, lost: Vec::new(), late: Vec::new() }));
         Ok(())
     }
 
@@ -129,6 +131,10 @@ impl Task {
         self.context_calls()?;
         let mut lines = String::new();
         let mut outcome = OutcomeWriter::new();
+        for (topic, partition, offset) in self.late.drain(..) {
+            let failure = Failure { topic: &topic, partition, offset, code: 3, message: "learnt late" };
+            outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
+        }
         for record in batch.records() {
             let text =
                 |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
@@ -138,6 +144,16 @@ impl Task {
                 let topic = if fault == "foreign-outcome" { "never-seen" } else { topic };
                 let failure = Failure { topic, partition, offset, code: 3, message: "told to refuse it" };
                 outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
+            }
+            if record.value.is_some_and(|value| value.starts_with(b"bad")) {
+                match fault.as_deref() {
+                    Some("refuse-bad") => {
+                        let failure = Failure { topic, partition, offset, code: 3, message: "it is bad" };
+                        outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
+                    }
+                    Some("refuse-bad-late") => self.late.push((topic.to_owned(), partition, offset)),
+                    _ => {}
+                }
             }
             let line = format!("{topic} {partition} {offset} {} {}", text(record.key), text(record.value));
             writeln!(lines, "{line}").expect("a string takes all");
