@@ -2,8 +2,8 @@
 //!
 //! One `bindgen!` binds the world that has every export; what a component is, is learnt from the
 //! exports it has (see [`Exports`]). Exports are called asynchronously: the guest runs on a fiber and
-//! gives the thread back at every tick. Imports are plain functions, except the one that may have to
-//! wait for a store. A batch goes down as a borrowed slice (one copy, into the guest's memory) and
+//! gives the thread back at every tick. Imports are plain functions, except the two that may have to
+//! wait, for a store and for a disk. A batch goes down as a borrowed slice (one copy, into the guest's memory) and
 //! comes up as a vector (one copy, out of it).
 
 mod generated {
@@ -11,6 +11,7 @@ mod generated {
         path: "../wit",
         world: "transom:connect/worker-side",
         imports: {
+            "transom:connect/host.secret": async,
             "transom:connect/source-context.offsets": async,
         },
         exports: { default: async },

@@ -5,10 +5,13 @@
 //! nor another field. A token bucket bounds the lines a second; what does not fit is counted, and the
 //! next line that fits says how many there were. Lines under `error` and on standard error are also
 //! kept (the last 2 KiB of the call that is under way): a guest that panics says why just before it
-//! traps, and that belongs into the error.
+//! traps, and that belongs into the error. What the instance was told in secret is hidden in all of it, before
+//! anything is cut: a piece of a secret would not be found.
 
 use super::meters::Meters;
+use crate::config::Vault;
 use crate::lock::unpoisoned;
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -62,6 +65,7 @@ pub(crate) struct Speaker {
 pub(crate) struct GuestLog {
     speaker: Speaker,
     meters: Arc<Meters>,
+    vault: Vault,
     state: Mutex<State>,
 }
 
@@ -73,10 +77,10 @@ struct State {
 }
 
 impl GuestLog {
-    pub(crate) fn new(speaker: Speaker, rate: u32, meters: Arc<Meters>) -> Self {
+    pub(crate) fn new(speaker: Speaker, rate: u32, meters: Arc<Meters>, vault: Vault) -> Self {
         let bucket = Bucket::full(rate, Instant::now());
         let state = Mutex::new(State { bucket, dropped: 0, complaint: String::new() });
-        Self { speaker, meters, state }
+        Self { speaker, meters, vault, state }
     }
 
     /// Whose lines these are.
@@ -86,7 +90,7 @@ impl GuestLog {
 
     /// A line of the guest.
     pub(crate) fn line(&self, level: Level, text: &str) {
-        let text = cut(text, LINE_BYTES);
+        let text = &*self.clean(text);
         if level == Level::Error {
             self.complain(text);
         }
@@ -107,7 +111,21 @@ impl GuestLog {
 
     /// A line of ours about the guest; it is not counted and not quoted.
     pub(crate) fn own(&self, level: Level, text: &str) {
+        let text = self.vault.hide(text);
         self.write(level, &format_args!("{text}"));
+    }
+
+    /// What is shown of a line: no more than there is room for, and no secret.
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.vault.hide(cut(text, self.room())) {
+            Cow::Borrowed(text) => Cow::Borrowed(cut(text, LINE_BYTES)),
+            Cow::Owned(text) => Cow::Owned(cut(&text, LINE_BYTES).to_owned()),
+        }
+    }
+
+    /// Bytes of a line that have to be kept to find every secret in the part that is shown.
+    fn room(&self) -> usize {
+        LINE_BYTES + self.vault.longest()
     }
 
     /// What the guest complained about since the last time.
@@ -210,7 +228,7 @@ impl Stdio {
                 Some((b'\n', text)) => (text, true),
                 _ => (piece, false),
             };
-            let room = LINE_BYTES.saturating_sub(partial.len());
+            let room = self.log.room().saturating_sub(partial.len());
             partial.extend_from_slice(&text[..text.len().min(room)]);
             if ended {
                 self.say(&partial);
@@ -226,7 +244,7 @@ impl Stdio {
         let line = String::from_utf8_lossy(line);
         // Rust's standard advice helps nobody who cannot set the guest's environment.
         if self.error && !line.starts_with("note: run with `RUST_BACKTRACE") {
-            self.log.complain(cut(&line, LINE_BYTES));
+            self.log.complain(&self.log.clean(&line));
         }
         self.log.line(if self.error { Level::Warn } else { Level::Info }, &line);
     }
@@ -292,7 +310,7 @@ mod tests {
     fn log(rate: u32) -> (Arc<GuestLog>, Arc<Meters>) {
         let speaker = Speaker { plugin: "p".into(), connector: "c".into(), task: Some(0) };
         let meters = Arc::<Meters>::default();
-        (Arc::new(GuestLog::new(speaker, rate, Arc::clone(&meters))), meters)
+        (Arc::new(GuestLog::new(speaker, rate, Arc::clone(&meters), Vault::default())), meters)
     }
 
     #[test]

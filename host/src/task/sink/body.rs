@@ -66,7 +66,7 @@ impl Body for Sink {
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SinkInstance, Failure> {
         self.ensure_consumer(ctx).await?;
-        let config = ctx.instance_config();
+        let config = ctx.instance_config().await?;
         let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {
             let mut instance = SinkInstance::new(plugin, setup).await?;
