@@ -36,7 +36,8 @@ impl connector::Guest for Plugin {
         match parse(&config).and_then(|config| Faults::new(config).call("validate")) {
             Ok(None) => String::new(),
             Ok(Some(_)) => "{".to_owned(),
-            Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
+            Err(e) if e.detail.is_empty() => json!({ "errors": { "fault": [e.message] } }).to_string(),
+            Err(e) => json!({ "errors": { "fault": [e.message], e.detail: ["is no key"] } }).to_string(),
         }
     }
 
@@ -88,6 +89,12 @@ impl Connector {
         Ok(match fault.as_deref() {
             None => configs,
             Some("no-tasks") => Vec::new(),
+            Some("tell-derived") => {
+                let mut config = config.clone();
+                config.insert("derived".to_owned(), self.faults.canaries()?.join(" "));
+                vec![json!(config).to_string()]
+            }
+            Some("tell-rubbish") => self.faults.canaries()?,
             Some("too-many-tasks") => vec![json!(config).to_string(); max_tasks + 1],
             Some(_) => vec!["{".to_owned()],
         })

@@ -16,6 +16,7 @@ mod producers;
 mod rebalances;
 mod records;
 mod rest;
+mod secrets;
 mod shutdown;
 mod speed;
 mod start;

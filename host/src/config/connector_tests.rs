@@ -219,5 +219,5 @@ fn a_report_shows_references_as_they_were_written() {
     assert_eq!(config.vault.hide("canary-1 sesame"), "[hidden] [hidden]");
     let named = raw(&[("name", "${env:SECRET}"), ("connector.class", "File")]);
     let problems = ConnectorConfig::parse(named, Kind::Source, &definition, &worker).unwrap_err();
-    assert!(problems.to_string().contains("name: no reference is resolved here"), "{problems}");
+    assert!(problems.to_string().contains("no reference is resolved here"), "{problems}");
 }

@@ -183,9 +183,9 @@ fn the_workers_own_settings_may_stand_elsewhere() {
     assert_eq!(config.plugin_path, [Path::new("/home/me/plugins")]);
     let wrong =
         home(&[("offset.flush.interval.ms", "${env:HOME}"), ("listeners", "${env:PATH}")]).unwrap_err();
-    assert_eq!(wrong.0.len(), 2, "{wrong}");
+    assert!(!wrong.to_string().contains("/home/me"), "{wrong}");
     let shown = wrong.to_string();
-    assert!(shown.contains("offset.flush.interval.ms=${env:HOME}: Invalid value [hidden]"), "{shown}");
+    assert!(shown.contains("Invalid value [hidden] for configuration offset.flush.interval.ms"), "{shown}");
     assert!(shown.contains("listeners: ${env:PATH} cannot be resolved"), "{shown}");
 }
 

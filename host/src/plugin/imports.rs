@@ -125,8 +125,8 @@ impl TaskState {
         let speaker =
             Speaker { plugin: plugin.into(), connector: Arc::clone(&setup.connector), task: setup.task };
         let meters = &setup.meters;
-        let log =
-            Arc::new(GuestLog::new(speaker, setup.sandbox.log_rate, Arc::clone(meters), setup.vault.clone()));
+        let log = GuestLog::new(speaker, setup.sandbox.log_rate, Arc::clone(meters));
+        let log = Arc::new(log.hiding(setup.vault.clone()));
         let granted = Granted::open(plugin, &setup.sandbox.fs, engine.nowhere())?;
         let refusals = Arc::new(Refusals::new(Arc::clone(&log), Arc::clone(meters)));
         let net = Arc::new(Net::new(setup.sandbox.clone(), Arc::clone(&refusals), Arc::clone(meters)));

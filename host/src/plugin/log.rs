@@ -77,10 +77,15 @@ struct State {
 }
 
 impl GuestLog {
-    pub(crate) fn new(speaker: Speaker, rate: u32, meters: Arc<Meters>, vault: Vault) -> Self {
+    pub(crate) fn new(speaker: Speaker, rate: u32, meters: Arc<Meters>) -> Self {
         let bucket = Bucket::full(rate, Instant::now());
         let state = Mutex::new(State { bucket, dropped: 0, complaint: String::new() });
-        Self { speaker, meters, vault, state }
+        Self { speaker, meters, vault: Vault::default(), state }
+    }
+
+    /// The same log, in which what comes out of this vault is hidden.
+    pub(crate) fn hiding(self, vault: Vault) -> Self {
+        Self { vault, ..self }
     }
 
     /// Whose lines these are.
@@ -310,7 +315,7 @@ mod tests {
     fn log(rate: u32) -> (Arc<GuestLog>, Arc<Meters>) {
         let speaker = Speaker { plugin: "p".into(), connector: "c".into(), task: Some(0) };
         let meters = Arc::<Meters>::default();
-        (Arc::new(GuestLog::new(speaker, rate, Arc::clone(&meters), Vault::default())), meters)
+        (Arc::new(GuestLog::new(speaker, rate, Arc::clone(&meters))), meters)
     }
 
     #[test]

@@ -147,14 +147,13 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Vault;
     use crate::plugin::log::Speaker;
 
     #[test]
     fn each_refusal_counts_and_is_said_once() {
         let meters = Arc::<Meters>::default();
         let speaker = Speaker { plugin: "p".into(), connector: "c".into(), task: None };
-        let log = Arc::new(GuestLog::new(speaker, 1, Arc::clone(&meters), Vault::default()));
+        let log = Arc::new(GuestLog::new(speaker, 1, Arc::clone(&meters)));
         let refusals = Refusals::new(log, Arc::clone(&meters));
         refusals.path(Path::new("/etc/passwd"), false, false);
         refusals.path(Path::new("/etc"), true, false);

@@ -27,6 +27,7 @@ pub struct Worker {
     rest: Rest,
     settings: BTreeMap<String, String>,
     connectors: BTreeMap<String, BTreeMap<String, String>>,
+    variables: BTreeMap<String, String>,
     folder: Folder,
 }
 
@@ -62,6 +63,7 @@ impl Worker {
             rest: Rest::new(port),
             settings: own.map(|(key, value)| (key.to_owned(), value)).into(),
             connectors: BTreeMap::new(),
+            variables: BTreeMap::new(),
             folder,
         }
     }
@@ -69,6 +71,12 @@ impl Worker {
     /// Adds or replaces a setting of the worker; takes effect at its next start.
     pub fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Adds or replaces a variable of the worker's environment; takes effect at its next start.
+    pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -145,7 +153,7 @@ impl Worker {
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
         let arguments = [vec!["standalone".to_owned()], self.write_files()].concat();
-        self.process = Some(Process::start(binary(), arguments, &self.log_file()));
+        self.process = Some(Process::start_with(binary(), arguments, &self.log_file(), &self.variables));
     }
 
     /// Writes its configuration: the worker's file, then one for each connector.
