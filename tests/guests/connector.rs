@@ -94,7 +94,7 @@ impl Connector {
                 config.insert("derived".to_owned(), self.faults.canaries()?.join(" "));
                 vec![json!(config).to_string()]
             }
-            Some("tell-rubbish") => self.faults.canaries()?,
+            Some("tell-rubbish") => vec![self.faults.canaries()?.join(" ")],
             Some("too-many-tasks") => vec![json!(config).to_string(); max_tasks + 1],
             Some(_) => vec!["{".to_owned()],
         })

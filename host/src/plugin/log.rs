@@ -114,9 +114,10 @@ impl GuestLog {
         self.write(level, &format_args!("{text:?}"));
     }
 
-    /// A line of ours about the guest; it is not counted and not quoted.
+    /// A line of ours about the guest; it is not counted and not quoted. What it quotes of the guest, a path maybe,
+    /// stays in the line too.
     pub(crate) fn own(&self, level: Level, text: &str) {
-        let text = self.vault.hide(text);
+        let text = one_line(self.vault.hide(text));
         self.write(level, &format_args!("{text}"));
     }
 
@@ -175,6 +176,21 @@ impl GuestLog {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.state.lock())
+    }
+}
+
+/// Without characters that end lines or move the cursor.
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => text.split_inclusive(char::is_control).map(escape_last).collect(),
+        false => text,
+    }
+}
+
+fn escape_last(text: &str) -> String {
+    match text.char_indices().next_back().filter(|(_, c)| c.is_control()) {
+        Some((at, c)) => format!("{}{}", &text[..at], c.escape_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -355,6 +371,12 @@ mod tests {
         err.feed(b"thread panicked\nat ");
         err.clone().feed(b"the disco\nrest");
         assert_eq!(log.take_complaint(), "thread panicked\nat the disco");
+    }
+
+    #[test]
+    fn what_is_quoted_in_a_line_of_ours_cannot_end_it() {
+        assert_eq!(one_line("refused /a\nERROR b\u{1b}[2Jä\r".into()), "refused /a\\nERROR b\\u{1b}[2Jä\\r");
+        assert!(matches!(one_line("refused /ä".into()), Cow::Borrowed(_)));
     }
 
     #[test]
