@@ -38,8 +38,8 @@ impl Job {
         worker
             .install(&FAULTY_SOURCE)
             .install(&FAULTY_SINK)
-            .variable("TRANSOM_TEST_CANARY", ENV)
-            .variable("TRANSOM_LOG", "transom=trace,transom::rest::server=info,warn")
+            .environment("TRANSOM_TEST_CANARY", ENV)
+            .environment("TRANSOM_LOG", "transom=trace,transom::rest::server=info,warn")
             .set("task.restart.max", "0")
             .set("config.providers", "file,dir,env")
             .set("config.providers.file.class", &format!("{provider}.FileConfigProvider"))

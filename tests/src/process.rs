@@ -8,7 +8,6 @@
 //! The watcher must not kill a stranger: it does so only while the program is still its parent, for
 //! only then does the process id still mean what it meant at the start.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
@@ -79,25 +78,11 @@ impl Process {
         args: impl IntoIterator<Item = A>,
         log: &Path,
     ) -> Self {
-        Self::start_with(program, args, log, &BTreeMap::new())
-    }
-
-    /// The same, with these variables in its environment besides those of the tests.
-    ///
-    /// # Panics
-    /// As [`start`](Self::start).
-    pub fn start_with<A: AsRef<OsStr>>(
-        program: impl AsRef<OsStr>,
-        args: impl IntoIterator<Item = A>,
-        log: &Path,
-        variables: &BTreeMap<String, String>,
-    ) -> Self {
         let output = File::options().create(true).append(true).open(log);
         let output = output.unwrap_or_else(|e| panic!("cannot open {}: {e}", log.display()));
         let child = shell(WATCHED)
             .arg(program.as_ref())
             .args(args)
-            .envs(variables)
             .stdout(output.try_clone().expect("a second handle on the log"))
             .stderr(output)
             .spawn()

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems, RawConfig, Sandbox};
-use crate::plugin::{self, ConnectorInstance, Plugin, Setup};
+use crate::plugin::{self, ConnectorInstance, Plugin, Setup, validation_errors};
 use crate::task::failure::Failure;
 use crate::task::spawn::{Place, Running};
 
@@ -111,7 +111,6 @@ pub(crate) async fn validate(
     .await;
     let class = config.raw.get("connector.class").cloned().unwrap_or_default();
     let answer = match answer {
-        Ok(answer) if answer.is_empty() => return Ok(()),
         Ok(answer) => answer,
         Err(failure) => {
             let trace = failure.trace(&config.vault);
@@ -119,15 +118,12 @@ pub(crate) async fn validate(
         }
     };
     let mut problems = Problems::default();
-    match serde_json::from_str::<Answer>(&answer) {
-        Ok(answer) => {
-            for (key, messages) in answer.errors {
-                for message in messages {
-                    let secret = asked_for_secret(plugin, &key);
-                    let value = config.raw.get(&key).filter(|_| !secret).cloned();
-                    let message = config.vault.hide(&message).into_owned();
-                    problems.push(Problem { key: config.vault.hide(&key).into_owned(), value, message });
-                }
+    match validation_errors(&answer) {
+        Ok(errors) => {
+            for (key, message) in errors {
+                let secret = asked_for_secret(plugin, &key);
+                let value = config.raw.get(&key).filter(|_| !secret).cloned();
+                problems.push(Problem { key, value, message });
             }
         }
         Err(error) => problems.push(Problem::new(
@@ -136,19 +132,13 @@ pub(crate) async fn validate(
             format!("the plugin's `validate` returned something else than its interface says: {error}"),
         )),
     }
-    problems.or(())
+    // The keys too are what the plugin says.
+    config.vault.hide_problems(problems).or(())
 }
 
 /// Whether the value of a key must not be shown.
 fn asked_for_secret(plugin: &Plugin, key: &str) -> bool {
     plugin.manifest().config.iter().any(|known| known.name == key && known.is_secret())
-}
-
-/// What `connector.validate` answers.
-#[derive(serde::Deserialize)]
-struct Answer {
-    #[serde(default)]
-    errors: BTreeMap<String, Vec<String>>,
 }
 
 fn setup(services: &Services, config: &ConnectorConfig, plugin: &Plugin) -> Setup {

@@ -129,12 +129,10 @@ impl Context {
         let Identity { references, vault, .. } = &self.identity;
         let resolved = plugin::resolve(vault, references).await.map_err(Failure::Secrets)?;
         self.generation += 1;
-        let mut config = self.identity.config.clone();
+        let Identity { connector, task, config, .. } = &self.identity;
+        let mut config = config.clone();
         config.extend(resolved.into_iter().map(|(key, value)| (key, value.into())));
-        let _ = config.insert("transom.connector".into(), self.identity.connector.clone().into());
-        let _ = config.insert("transom.task".into(), self.identity.task.to_string().into());
-        let _ = config.insert("transom.generation".into(), self.generation.to_string().into());
-        Ok(serde_json::Value::Object(config).to_string())
+        Ok(plugin::instance_config(&config, connector, *task, self.generation))
     }
 
     /// What a new instance is given besides its configuration.

@@ -7,11 +7,13 @@ use serde::Deserialize;
 use transom_sdk::http::Url;
 use transom_sdk::{ConfigKey, Manifest, Problems};
 
+use crate::items::Pointer;
 use crate::login::{Login, OAuth2};
 use crate::pages::Paging;
 
 /// What the connection or this plugin sets itself.
-const OWN_HEADERS: [&str; 11] = [
+const OWN_HEADERS: [&str; 12] = [
+    "accept-encoding",
     "connection",
     "content-length",
     "host",
@@ -85,8 +87,8 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) topic: String,
     pub(crate) interval: Duration,
-    pub(crate) items: String,
-    pub(crate) key: Option<String>,
+    pub(crate) items: Pointer,
+    pub(crate) key: Option<Pointer>,
     pub(crate) paging: Paging,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) timeout: Duration,
@@ -211,8 +213,8 @@ impl Config {
             name: self.url.clone(),
             topic: self.topic.clone(),
             interval: Duration::from_millis(self.interval),
-            items: self.items_path.clone(),
-            key: self.key_path.clone(),
+            items: Pointer::new(&self.items_path),
+            key: self.key_path.as_deref().map(Pointer::new),
             paging,
             headers,
             timeout: Duration::from_millis(self.timeout),
@@ -227,7 +229,7 @@ impl Config {
         let mode = format!("pagination={}", self.pagination);
         match self.pagination.as_str() {
             "cursor" => Paging::Cursor {
-                path: needed("cursor.path", self.cursor_path.as_deref(), &mode, problems),
+                path: Pointer::new(&needed("cursor.path", self.cursor_path.as_deref(), &mode, problems)),
                 param: needed("cursor.param", self.cursor_param.as_deref(), &mode, problems),
             },
             "page" => Paging::Page {

@@ -146,7 +146,7 @@ impl HttpSource {
     /// Adds what there is of the page, and moves the offset.
     fn send(&mut self, records: &mut Records) -> Result<(), Error> {
         let Some(page) = &mut self.page else { return Ok(()) };
-        page.send(self.settings.key.as_deref(), records)?;
+        page.send(&self.offset.place, &self.settings, records)?;
         let mut offset = page.offset(&self.offset.place);
         if page.is_sent() {
             // A page with nothing in it may have a successor, but an API that is asked so has no more for now.
@@ -215,7 +215,7 @@ impl HttpSource {
     fn take(&mut self, response: Response) -> Result<(), Error> {
         self.step = Step::Due(Instant::now());
         match response.status {
-            304 => self.step = Step::Due(Instant::now() + self.settings.interval),
+            304 => self.unchanged(&response)?,
             401 if !self.renewed && self.login.refused() => {
                 self.renewed = true;
                 return self.ask();
@@ -227,6 +227,17 @@ impl HttpSource {
             }
         }
         (self.failures, self.renewed) = (0, false);
+        Ok(())
+    }
+
+    /// The page is as it was; but a link to the next one is no part of it, and may be new.
+    fn unchanged(&mut self, response: &Response) -> Result<(), Error> {
+        let url = self.settings.paging.address(&self.settings.url, &self.offset.place)?;
+        let next = self.settings.paging.next(&url, None, &response.headers)?;
+        match next.filter(|next| *next != self.offset.place) {
+            Some(next) => (self.offset, self.told) = (Offset::of(next), false),
+            None => self.step = Step::Due(Instant::now() + self.settings.interval),
+        }
         Ok(())
     }
 

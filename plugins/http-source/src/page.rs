@@ -1,21 +1,23 @@
 //! A page that was got: its items, and how far they were sent.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use transom_sdk::http::{Response, Url};
 use transom_sdk::{Error, Records, log};
 
 use crate::config::Settings;
-use crate::items::{Digest, items, pointed};
-use crate::pages::{Offset, Place, text_of};
+use crate::items::{Digest, Items, Pointer, locate};
+use crate::pages::{Offset, Place, text_of, validator};
 
-/// See the module. The text is kept once, however many items it has.
+/// See the module. It keeps the text and nothing for each item.
 pub(crate) struct Page {
     body: String,
-    items: Vec<Range<usize>>,
-    /// The first item that is new.
-    pub(crate) at: usize,
+    /// The items that are new.
+    left: Items,
+    /// How many came before them.
+    sent: usize,
+    /// Of these.
     digest: Digest,
     /// The page behind this one.
     pub(crate) next: Option<Place>,
@@ -34,66 +36,87 @@ impl Page {
         offset: &Offset,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let header = |name| response.headers.get(name).map(str::to_owned);
-        let (etag, modified) = (header("etag"), header("last-modified"));
+        let coded = response.headers.get("content-encoding").filter(|coding| *coding != "identity");
+        if coded.is_some() {
+            return Err(Error::fatal(said(url, "it is compressed, which nobody asked for")));
+        }
+        let (etag, modified) =
+            (validator(&response.headers, "etag"), validator(&response.headers, "last-modified"));
         let whole = String::from_utf8(response.body);
         let body = whole.map_err(|_| Error::retriable(said(url, "it is no UTF-8")))?;
         // Without content there is nothing, not even JSON.
-        let root: Option<&RawValue> = match body.trim() {
-            "" => None,
-            text => Some(serde_json::from_str(text).map_err(|wrong| {
+        let [found, cursor] = match body.trim_start_matches('\u{feff}') {
+            text if text.trim().is_empty() => [None, None],
+            text => locate(text, [Some(&settings.items), settings.paging.cursor()]).map_err(|wrong| {
                 Error::retriable(said(url, &format!("it is no JSON, or not all of it: {wrong}")))
-            })?),
+            })?,
         };
-        let found = root.map_or(Some(Vec::new()), |root| items(&body, root, &settings.items));
-        let items = found.ok_or_else(|| {
-            Error::fatal(said(url, &format!("it has nothing at items.path={}", settings.items)))
-        })?;
-        let next = settings.paging.next((url, &offset.place), root, (&response.headers, items.len()))?;
-        let mut page = Self { body, items, at: 0, digest: Digest::new(), next, etag, modified };
+        let left = match found {
+            Some(found) => Items::of(&body, found),
+            None if body.trim().is_empty() => Items::NONE,
+            None => {
+                let what = format!("it has nothing at items.path={}", settings.items);
+                return Err(Error::fatal(said(url, &what)));
+            }
+        };
+        let next = settings.paging.next(url, cursor, &response.headers)?;
+        let next = next.filter(|next| *next != offset.place);
+        let mut page = Self { body, left, sent: 0, digest: Digest::new(), next, etag, modified };
         page.skip(url, offset);
         Ok(page)
     }
 
     /// Steps over what was sent, if the page still begins with it.
     fn skip(&mut self, url: &Url, offset: &Offset) {
-        let Some(sent) = self.items.get(..offset.sent) else {
-            return log::info!("{}: the page is another one now and is sent anew", url.without_query());
-        };
-        let mut digest = Digest::new();
-        sent.iter().for_each(|item| digest.add(&self.body[item.clone()]));
-        if offset.sent == 0 || offset.digest.as_ref() == Some(&digest.text()) {
-            self.at = offset.sent;
+        let (first, mut digest) = (self.left, Digest::new());
+        for _ in 0..offset.sent {
+            let Some((item, left)) = self.left.next(&self.body) else { break };
+            digest.add(item.get());
+            self.left = left;
+            self.sent += 1;
+        }
+        if self.sent == 0 && offset.sent == 0 {
+            return;
+        }
+        if self.sent == offset.sent && offset.digest.as_ref() == Some(&digest.text()) {
             self.digest = digest;
         } else {
+            (self.left, self.sent) = (first, 0);
             log::info!("{}: the page is another one now and is sent anew", url.without_query());
         }
     }
 
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.sent == 0 && self.left.is_empty()
     }
 
     /// Whether all of it was sent.
     pub(crate) fn is_sent(&self) -> bool {
-        self.at >= self.items.len()
+        self.left.is_empty()
     }
 
     /// Adds items until the batch is full, or there are no more.
-    pub(crate) fn send(&mut self, key: Option<&str>, records: &mut Records) -> Result<(), Error> {
-        while let Some(range) = self.items.get(self.at)
-            && !records.is_full()
+    pub(crate) fn send(
+        &mut self,
+        place: &Place,
+        settings: &Settings,
+        records: &mut Records,
+    ) -> Result<(), Error> {
+        while !records.is_full()
+            && let Some((item, left)) = self.left.next(&self.body)
         {
-            let text = &self.body[range.clone()];
-            let item: &RawValue = serde_json::from_str(text)?;
-            let key = key.and_then(|path| pointed(item, path)).and_then(key_of);
-            match &key {
-                Some(key) => records.key_string(key).json(item)?,
+            match settings.key.as_ref().and_then(|path| key_of(path, item)) {
+                Some(key) => records.key_string(&key).json(item)?,
                 None => records.json(item)?,
             };
-            self.digest.add(text);
-            self.at += 1;
+            self.digest.add(item.get());
+            self.sent += 1;
+            self.left = left;
+        }
+        if self.is_sent() {
+            let counted = settings.paging.counted(place, self.sent)?;
+            self.next = self.next.take().or(counted);
         }
         Ok(())
     }
@@ -103,8 +126,8 @@ impl Page {
         let last = self.is_sent() && self.next.is_none();
         Offset {
             place: place.clone(),
-            sent: self.at,
-            digest: (self.at > 0).then(|| self.digest.text()),
+            sent: self.sent,
+            digest: (self.sent > 0).then(|| self.digest.text()),
             etag: self.etag.clone().filter(|_| last),
             modified: self.modified.clone().filter(|_| last),
         }
@@ -112,11 +135,12 @@ impl Page {
 }
 
 /// A text as it is, anything else as its JSON; nothing where there is nothing.
-fn key_of(value: &RawValue) -> Option<String> {
+fn key_of<'i>(path: &Pointer, item: &'i RawValue) -> Option<Cow<'i, str>> {
+    let value = path.find(item)?;
     match value.get() {
         "null" => None,
-        json if json.starts_with('"') => text_of(value).or_else(|| Some(String::new())),
-        json => Some(json.to_owned()),
+        json if json.starts_with('"') => Some(text_of(value).unwrap_or_default()),
+        json => Some(Cow::Borrowed(json)),
     }
 }
 

@@ -5,17 +5,24 @@
 //! was sent of a page is known by its digest: while the page still begins with just that, only what follows is new.
 //! If it does not, the server has changed it, and all of it is new.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use transom_sdk::http::{Headers, Url};
 use transom_sdk::{Error, Value};
 
-use crate::items::pointed;
+use crate::items::Pointer;
+
+/// What a server calls a page goes into every offset, and into addresses, which servers want no longer.
+const LONGEST_NAME: usize = 8 << 10;
+/// The longest validator that is kept.
+const LONGEST_VALIDATOR: usize = 1 << 10;
 
 /// How an API divides its items.
 pub(crate) enum Paging {
     None,
-    Cursor { path: String, param: String },
+    Cursor { path: Pointer, param: String },
     Page { param: String, start: u64, size: u64, size_param: Option<String> },
     Link,
 }
@@ -106,42 +113,89 @@ impl Paging {
         })
     }
 
-    /// The page behind this one, if there is one already.
+    /// Where the next page's cursor is.
+    pub(crate) fn cursor(&self) -> Option<&Pointer> {
+        match self {
+            Self::Cursor { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The page behind this one, if the answer names one.
     pub(crate) fn next(
         &self,
-        from: (&Url, &Place),
-        body: Option<&RawValue>,
-        (headers, items): (&Headers, usize),
+        at: &Url,
+        cursor: Option<&RawValue>,
+        headers: &Headers,
     ) -> Result<Option<Place>, Error> {
-        let (at, place) = from;
         let next = match self {
-            Self::None => None,
-            Self::Cursor { path, .. } => body
-                .and_then(|body| pointed(body, path))
-                .and_then(text_of)
-                .map(|cursor| Place { cursor: Some(cursor), ..Place::default() }),
-            Self::Page { start, size, .. } => (items as u64 >= *size)
-                .then(|| Place { page: Some(place.page.unwrap_or(*start) + 1), ..Place::default() }),
-            Self::Link => match next_link(headers) {
-                Some(link) => {
-                    let link = same_server(at, link)?.to_string();
-                    Some(Place { link: Some(link), ..Place::default() })
-                }
-                None => None,
-            },
+            Self::Cursor { path, .. } => {
+                let cursor = cursor.map(|found| cursor_of(found, path)).transpose()?.flatten();
+                cursor.map(|cursor| Place { cursor: Some(cursor), ..Place::default() })
+            }
+            Self::Link => {
+                let link = next_link(headers).map(|link| same_server(at, link)).transpose()?;
+                link.map(|link| Place { link: Some(link.to_string()), ..Place::default() })
+            }
+            Self::None | Self::Page { .. } => None,
         };
-        // A page that follows itself is the last one, told in another way.
-        Ok(next.filter(|next| next != place))
+        let name = next.iter().flat_map(|place| [&place.cursor, &place.link]).flatten().next();
+        match name.map(String::len).filter(|length| *length > LONGEST_NAME) {
+            Some(length) => Err(Error::fatal(format!(
+                "the server names the next page in {length} bytes, more than the {LONGEST_NAME} that it may"
+            ))),
+            None => Ok(next),
+        }
+    }
+
+    /// The page behind one that had so many items, where they tell.
+    pub(crate) fn counted(&self, place: &Place, items: usize) -> Result<Option<Place>, Error> {
+        let Self::Page { start, size, .. } = self else { return Ok(None) };
+        let (items, number) = (items as u64, place.page.unwrap_or(*start));
+        if items > *size {
+            // Were the next one asked for, what is added to this one would be lost.
+            return Err(Error::fatal(format!(
+                "page {number} has {items} items, more than page.size={size}: set it to what the server gives"
+            )));
+        }
+        let next = number.checked_add(1).filter(|_| items == *size);
+        Ok(next.map(|next| Place { page: Some(next), ..Place::default() }))
     }
 }
 
 /// A text or a number that is there.
-pub(crate) fn text_of(value: &RawValue) -> Option<String> {
+pub(crate) fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
     match value.get().as_bytes().first() {
-        Some(b'"') => serde_json::from_str(value.get()).ok().filter(|text: &String| !text.is_empty()),
-        Some(b'-' | b'0'..=b'9') => Some(value.get().to_owned()),
+        Some(b'"') => {
+            let plain = value.get().trim_matches('"');
+            // Without escapes it is what it says.
+            let text = if value.get().contains('\\') {
+                Cow::Owned(serde_json::from_str(value.get()).ok()?)
+            } else {
+                Cow::Borrowed(plain)
+            };
+            Some(text).filter(|text| !text.is_empty())
+        }
+        Some(b'-' | b'0'..=b'9') => Some(Cow::Borrowed(value.get())),
         _ => None,
     }
+}
+
+/// The cursor, if there is one.
+fn cursor_of(value: &RawValue, path: &Pointer) -> Result<Option<String>, Error> {
+    match value.get().as_bytes().first() {
+        // What only says that there is more does not say where: to stop here would be to lose it.
+        Some(b'{' | b'[' | b't') => Err(Error::fatal(format!(
+            "the answer has neither a text nor a number at cursor.path={path}, but {}",
+            if value.get().starts_with('t') { "true" } else { "an object or array" }
+        ))),
+        _ => Ok(text_of(value).map(Cow::into_owned)),
+    }
+}
+
+/// What tells whether a page has changed, unless it is too long to be carried along.
+pub(crate) fn validator(headers: &Headers, name: &str) -> Option<String> {
+    headers.get(name).filter(|value| value.len() <= LONGEST_VALIDATOR).map(str::to_owned)
 }
 
 /// A link is followed to the same server only: the login goes with the request.
@@ -159,17 +213,47 @@ fn same_server(base: &Url, link: &str) -> Result<Url, Error> {
 
 /// What `Link: <…>; rel="next"` says.
 fn next_link(headers: &Headers) -> Option<&str> {
-    headers.all("link").find_map(|mut rest| {
-        loop {
-            let (_, after) = rest.split_once('<')?;
-            let (link, after) = after.split_once('>')?;
-            // The parameters end where the next link begins.
-            let end = after.find('<').unwrap_or(after.len());
-            if after[..end].split([';', ',']).any(is_next) {
-                return Some(link);
+    headers.all("link").find_map(|value| {
+        let mut link = None;
+        unquoted_parts(value).find_map(|(comma, part)| {
+            let part = part.trim();
+            if comma {
+                link = None;
             }
-            rest = &after[end..];
-        }
+            match part.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
+                Some(target) => {
+                    link = Some(target);
+                    None
+                }
+                None => link.filter(|_| is_next(part)),
+            }
+        })
+    })
+}
+
+/// The parts between commas and semicolons, those within quotes and angle brackets not counted; and whether a comma is
+/// before each.
+fn unquoted_parts(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    let (mut rest, mut comma) = (Some(text), true);
+    std::iter::from_fn(move || {
+        let part = rest?;
+        let (mut close, mut escaped) = (None, false);
+        let end = part.find(|sign| {
+            match (close, sign) {
+                _ if escaped => escaped = false,
+                (Some('"'), '\\') => escaped = true,
+                (Some(end), _) if end == sign => close = None,
+                (None, '"') => close = Some('"'),
+                (None, '<') => close = Some('>'),
+                (None, ',' | ';') => return true,
+                _ => {}
+            }
+            false
+        });
+        let found = (comma, &part[..end.unwrap_or(part.len())]);
+        comma = end.is_some_and(|end| part[end..].starts_with(','));
+        rest = end.map(|end| &part[end + 1..]);
+        Some(found)
     })
 }
 
@@ -197,7 +281,13 @@ mod tests {
         );
         assert_eq!(next(&["</a>; rel=last", "</b>; REL=\"first Next\""]).as_deref(), Some("/b"));
         assert_eq!(next(&[r#"</next>; rel="last""#]), None);
-        assert_eq!(next(&["rubbish", "<unclosed", ""]), None);
+        assert_eq!(next(&["rubbish", "<unclosed", "", ">;<", "\"", "</a>; title=\"\\"]), None);
+        // What is quoted is no parameter, and no link.
+        assert_eq!(
+            next(&[r#"</a>; title="; rel=next", </b>; title="a\", <c>; \" <d>"; rel=next"#]).as_deref(),
+            Some("/b")
+        );
+        assert_eq!(next(&[r#"</a>; rel=prev, </b>, rel=next"#]), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! librdkafka alone, through its Rust binding: what a worker's speed is to be compared with. With the settings
 //! that the worker gives its clients.
 
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
@@ -18,6 +19,18 @@ impl Kafka {
     /// # Panics
     /// When one is refused.
     pub fn produce_alone(&self, topic: &str, records: u64, value: &[u8]) {
+        let producer = self.alone(topic);
+        for _ in 0..records {
+            producer.send(None, value);
+        }
+        producer.finish();
+    }
+
+    /// What writes records into partition 0 of a topic.
+    ///
+    /// # Panics
+    /// When there can be none.
+    pub fn alone(&self, topic: &str) -> Alone {
         let settings = [
             ("enable.idempotence", "true"),
             ("linger.ms", "5"),
@@ -25,17 +38,8 @@ impl Kafka {
             ("batch.num.messages", "100000"),
             ("queue.buffering.max.kbytes", "65536"),
         ];
-        let producer: BaseProducer = self.with(&settings).create().expect("a producer");
-        for _ in 0..records {
-            let mut record = BaseRecord::<(), [u8]>::to(topic).partition(0).payload(value);
-            while let Err((error, back)) = producer.send(record) {
-                let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-                assert_eq!(error, full, "cannot write to {topic}");
-                producer.poll(Duration::from_millis(10));
-                record = back;
-            }
-        }
-        producer.flush(wait::LIMIT).expect("everything to be acknowledged");
+        let producer = self.with(&settings).create().expect("a producer");
+        Alone { producer, topic: topic.to_owned() }
     }
 
     /// Reads so many records from the beginning of partition 0.
@@ -70,5 +74,47 @@ impl Kafka {
             config.set(*key, *value);
         }
         config
+    }
+}
+
+/// A producer; see [`Kafka::alone`].
+pub struct Alone {
+    producer: BaseProducer,
+    topic: String,
+}
+
+impl Alone {
+    /// Sends a record, and waits where there is no room for it.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn send(&self, key: Option<&[u8]>, value: &[u8]) {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(0).payload(value);
+        record.key = key;
+        while let Err((error, back)) = self.producer.send(record) {
+            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+            assert_eq!(error, full, "cannot write to {}", self.topic);
+            self.producer.poll(Duration::from_millis(10));
+            record = back;
+        }
+    }
+
+    /// Takes what Kafka has acknowledged.
+    pub fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Returns when all is acknowledged.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn finish(self) {
+        self.producer.flush(wait::LIMIT).expect("everything to be acknowledged");
+    }
+}
+
+impl fmt::Debug for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alone").field("topic", &self.topic).finish_non_exhaustive()
     }
 }

@@ -26,8 +26,9 @@ pub struct Worker {
     process: Option<Process>,
     rest: Rest,
     settings: BTreeMap<String, String>,
+    /// What it logs, if it is not what the test binary was told.
+    environment: Vec<String>,
     connectors: BTreeMap<String, BTreeMap<String, String>>,
-    variables: BTreeMap<String, String>,
     folder: Folder,
 }
 
@@ -62,8 +63,8 @@ impl Worker {
             process: None,
             rest: Rest::new(port),
             settings: own.map(|(key, value)| (key.to_owned(), value)).into(),
+            environment: Vec::new(),
             connectors: BTreeMap::new(),
-            variables: BTreeMap::new(),
             folder,
         }
     }
@@ -74,21 +75,26 @@ impl Worker {
         self
     }
 
-    /// Adds or replaces a variable of the worker's environment; takes effect at its next start.
-    pub fn variable(&mut self, name: &str, value: &str) -> &mut Self {
-        self.variables.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
     /// Removes a setting of the worker.
     pub fn unset(&mut self, key: &str) -> &mut Self {
         self.settings.remove(key);
         self
     }
 
+    /// Logs all that there is to say, from its next start on.
+    pub fn verbose(&mut self) -> &mut Self {
+        self.environment("TRANSOM_LOG", "trace")
+    }
+
     /// Grants a plugin a directory: `sandbox.<plugin>.fs`. `access` is empty or `:rw`.
     pub fn grant(&mut self, plugin: &str, directory: &Path, access: &str) -> &mut Self {
         self.set(&format!("sandbox.{plugin}.fs"), &format!("{}{access}", directory.display()))
+    }
+
+    /// Sets a variable of the process's environment.
+    pub fn environment(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.push(format!("{name}={value}"));
+        self
     }
 
     /// Adds or replaces a connector that the worker is started with.
@@ -152,8 +158,9 @@ impl Worker {
     /// When it runs already, or cannot be started.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
-        let arguments = [vec!["standalone".to_owned()], self.write_files()].concat();
-        self.process = Some(Process::start_with(binary(), arguments, &self.log_file(), &self.variables));
+        let command = [binary().display().to_string(), "standalone".to_owned()];
+        let arguments = self.environment.iter().cloned().chain(command).chain(self.write_files());
+        self.process = Some(Process::start("env", arguments, &self.log_file()));
     }
 
     /// Writes its configuration: the worker's file, then one for each connector.

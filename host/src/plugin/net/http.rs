@@ -85,7 +85,7 @@ async fn send(
     let most = net.sandbox.net_timeout;
     let first = options.first_byte_timeout.map_or(most, |wanted| wanted.min(most));
     let between = options.between_bytes_timeout.map_or(most, |wanted| wanted.min(most));
-    net.meters.add_request();
+    net.counted.meters.add_request();
     let response = timeout(first, client.request(request))
         .await
         .map_err(|_| Error::HttpResponseTimeout)?

@@ -10,7 +10,7 @@ use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse,
-    Method as WasiMethod, OutgoingBody, OutgoingRequest, RequestOptions, Scheme, http_error_code,
+    Method as WasiMethod, OutgoingBody, OutgoingRequest, Scheme, http_error_code,
 };
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
@@ -54,16 +54,13 @@ impl Exchange {
             .and_then(|()| outgoing.set_authority(Some(url.authority())))
             .and_then(|()| outgoing.set_path_with_query(Some(url.path_and_query())));
         set.map_err(|()| Error::config(format!("no request can be made of {}", url.without_query())))?;
-        let options = RequestOptions::new();
-        let most = u64::try_from(request.timeout.as_nanos()).ok();
-        // Whoever does not know these has limits of its own; ours is kept anyway.
-        let _ = options.set_first_byte_timeout(most);
-        let _ = options.set_between_bytes_timeout(most);
         let opened = outgoing.body().and_then(|body| body.write().map(|stream| (stream, body)));
         let (stream, body) = opened.map_err(|()| Error::fatal("the host takes no body"))?;
         let sending = Some(Sending { stream, body, bytes: request.into_body(), sent: 0 });
-        let answer =
-            outgoing_handler::handle(outgoing, Some(options)).map_err(|code| explain(&origin, &code))?;
+        // Without options: Wasmtime 48 never gives their place in its table of resources back, which would end an
+        // instance after as many requests as the table has places. The time-out is kept by `Pending`, and the
+        // operator's by the host.
+        let answer = outgoing_handler::handle(outgoing, None).map_err(|code| explain(&origin, &code))?;
         let mut exchange = Self { sending, receiving: None, answer, origin };
         exchange.push()?;
         Ok(exchange)
@@ -72,6 +69,10 @@ impl Exchange {
     /// Status and headers, if they are there.
     pub(crate) fn head(&mut self) -> Result<Option<(u16, Headers)>, Error> {
         self.push()?;
+        // An answer is only there once its event was looked at: who never waits would never see it.
+        if !self.answer.subscribe().ready() {
+            return Ok(None);
+        }
         let Some(answer) = self.answer.get() else { return Ok(None) };
         let response = answer
             .map_err(|()| Error::fatal("the answer was taken already"))?
