@@ -54,7 +54,7 @@
 //! | state | `offsets`: the ledger (pure), the store |
 //! | clients and guests | `plugin` (only it names wasmtime), `kafka` (only it names rdkafka), `convert` |
 //! | ground | `config` (only it reads files and the environment), and the crate `transom-batch` |
-//! | below it | `lock`, `telemetry`, `version`: a few lines each, for everybody |
+//! | below it | `base64`, `lock`, `telemetry`, `version`: a few lines each, for everybody |
 //!
 //! Three phases: raw configuration → valid configuration (pure, reports *all* errors) → run (the only phase
 //! that connects or spawns).
@@ -63,6 +63,7 @@
 //! only compute and talk to Kafka), and a thread for each task whose plugin is granted files, because a file
 //! operation cannot be called back. librdkafka has its own.
 
+mod base64;
 pub mod cli;
 mod config;
 mod connector;

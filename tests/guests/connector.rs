@@ -44,7 +44,8 @@ impl connector::Guest for Plugin {
                 String::new()
             }
             Ok(_) => "{".to_owned(),
-            Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
+            Err(e) if e.detail.is_empty() => json!({ "errors": { "fault": [e.message] } }).to_string(),
+            Err(e) => json!({ "errors": { "fault": [e.message], e.detail: ["is no key"] } }).to_string(),
         }
     }
 
@@ -96,6 +97,12 @@ impl Connector {
         Ok(match fault.as_deref() {
             None => configs,
             Some("no-tasks") => Vec::new(),
+            Some("tell-derived") => {
+                let mut config = config.clone();
+                config.insert("derived".to_owned(), self.faults.canaries()?.join(" "));
+                vec![json!(config).to_string()]
+            }
+            Some("tell-rubbish") => vec![self.faults.canaries()?.join(" ")],
             Some("random-tasks") => {
                 vec![json!({ "share": fault::random().to_string() }).to_string(); max_tasks]
             }

@@ -15,6 +15,7 @@
 //! | `fault.batch` | for `deaf` in `put`: only in puts of so many records at least |
 //! | `fault.ms` | how long `slow` sleeps, and after what time `retriable-late` wants to be called again |
 //! | `fault.offset`, `fault.bytes` | what `patch` does to a batch: bytes in hexadecimal, and where |
+//! | `canary.*`, `fault.secrets` | what the faults that `tell` tell: these values, and the secrets with these names |
 //! | `journal` | a file that gets a line for every call, after it went well |
 
 use std::collections::BTreeMap;
@@ -217,6 +218,12 @@ impl Faults {
             "metric-flood" => (0..100_000).for_each(|n| host::metric(&format!("flood_{n}"), f64::from(n))),
             "handles" => self.open_for_ever()?,
             "read" | "write" | "environment" | "secret" => self.reach_out(what)?,
+            "tell" => drop(self.tell()?),
+            "tell-panic" => panic!("told {}", self.tell()?),
+            "tell-error" => {
+                let told = self.tell()?;
+                return Err(Error { detail: format!("{told:?}"), ..error(2, format!("told {told}")) });
+            }
             "retriable-late" => {
                 let wait = self.number("fault.ms").unwrap_or(1000);
                 let retry_after_ms = u32::try_from(wait).unwrap_or(u32::MAX);
@@ -235,6 +242,32 @@ impl Faults {
             }
         }
         Ok(true)
+    }
+
+    /// All that it was told in secret.
+    pub(crate) fn canaries(&self) -> Result<Vec<String>, Error> {
+        let given = self.config.iter().filter(|(key, _)| key.starts_with("canary."));
+        let names = self.text("fault.secrets").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+        let asked = names.map(|name| host::secret(name).map_err(|e| error(2, format!("secret: {e}"))));
+        given.map(|(_, value)| Ok(value.clone())).chain(asked).collect()
+    }
+
+    /// Says it in every way that there is, and returns it.
+    fn tell(&self) -> Result<String, Error> {
+        let canaries = self.canaries()?;
+        let all = canaries.join(" ");
+        for canary in &canaries {
+            host::metric(&format!("told_{canary}"), 1.0);
+            println!("told {canary}");
+            eprintln!("told {canary}");
+        }
+        for level in 1..=5 {
+            host::log(level, &format!("told {all}"));
+        }
+        host::log(3, &format!("told {canaries:?}"));
+        // What is refused is named in the log.
+        drop(fs::read(format!("/{all}")));
+        Ok(all)
     }
 
     /// Holds a file while it works, and does not look who left it there.

@@ -22,6 +22,7 @@ mod rebalances;
 mod records;
 mod rest;
 mod s3;
+mod secrets;
 mod shutdown;
 mod speed;
 mod start;

@@ -9,6 +9,7 @@ use super::connector_keys::common_definitions;
 use super::converter::{Converter, Converters, check_header_converter};
 use super::definition::{ConfigKey, ValidationReport};
 use super::reader::Reader;
+use super::secrets::{Expansion, Vault};
 use super::topic_pattern::TopicPattern;
 use super::validate::validate;
 use super::worker::{OverridePolicy, WorkerConfig};
@@ -27,13 +28,15 @@ pub(crate) struct ConnectorConfig {
     /// A pattern that matches whole names.
     pub(crate) topics_regex: Option<TopicPattern>,
     pub(crate) converters: Converters,
-    /// `producer.override.*`, without the prefix; likewise the next two.
+    /// `producer.override.*`, without the prefix, as the user wrote them; likewise the next two.
     pub(crate) producer_overrides: RawConfig,
     pub(crate) consumer_overrides: RawConfig,
     pub(crate) admin_overrides: RawConfig,
     pub(crate) errors: Errors,
     /// All of it, as the user wrote it.
     pub(crate) raw: RawConfig,
+    /// What it knows in secret: to resolve references in `raw`, and to hide what they stood for.
+    pub(crate) vault: Vault,
 }
 
 /// What becomes of records that fail: `errors.*`.
@@ -86,16 +89,19 @@ impl ConnectorConfig {
         definition: &[ConfigKey],
         worker: &WorkerConfig,
     ) -> Result<Self, Problems> {
-        let mut problems = validate_connector(&raw, kind, definition).problems(&raw);
+        let vault = worker.vault.fresh();
+        let expansion = vault.expand(&raw);
+        let mut problems = report(&raw, kind, definition, (&expansion, &vault)).problems(&raw);
         for (prefix, _) in OVERRIDES {
             check_policy(prefix, &raw, worker.override_policy, &mut problems);
         }
         // Read with a report of its own: what is wrong stands in `problems` already.
         let keys = common_definitions(kind);
-        let mut reader = Reader::new(&keys, &raw);
+        let resolved = &expansion.config;
+        let mut reader = Reader::new(&keys, resolved);
         let converter = |key: &str, default| {
             // As above.
-            Converter::read(key, &raw, &mut Problems::default()).unwrap_or(default)
+            Converter::read(key, resolved, &mut Problems::default()).unwrap_or(default)
         };
         let (topics, topics_regex) = topics(&mut reader, kind);
         let config = Self {
@@ -114,13 +120,32 @@ impl ConnectorConfig {
             admin_overrides: overrides("admin.override.", &raw),
             errors: errors(&mut reader, kind),
             raw: RawConfig::new(),
+            vault,
         };
         problems.or(Self { raw, ..config })
     }
 }
 
-/// Checks what can be checked without a worker: the definitions, and what they cannot say.
-pub(crate) fn validate_connector(raw: &RawConfig, kind: Kind, definition: &[ConfigKey]) -> ValidationReport {
+/// Checks what can be checked without a plugin: the definitions, and what they cannot say. Reads the files that
+/// references name.
+pub(crate) fn validate_connector(
+    raw: &RawConfig,
+    kind: Kind,
+    definition: &[ConfigKey],
+    worker: &WorkerConfig,
+) -> ValidationReport {
+    let vault = worker.vault.fresh();
+    report(raw, kind, definition, (&vault.expand(raw), &vault))
+}
+
+/// The report about a configuration, in which only what the user wrote is shown.
+fn report(
+    written: &RawConfig,
+    kind: Kind,
+    definition: &[ConfigKey],
+    (expansion, vault): (&Expansion, &Vault),
+) -> ValidationReport {
+    let raw = &expansion.config;
     let mut keys = common_definitions(kind);
     // What a plugin defines anew counts as it defines it.
     keys.retain(|key| definition.iter().all(|own| own.name != key.name));
@@ -136,7 +161,13 @@ pub(crate) fn validate_connector(raw: &RawConfig, kind: Kind, definition: &[Conf
     }
     check_header_converter(raw, &mut problems);
     check_not_there_yet(raw, &mut problems);
+    for key in ["name", "connector.class"].iter().filter(|key| expansion.referring.contains(**key)) {
+        problems.push(Problem::without_value(*key, "no reference is resolved here: write the value itself"));
+    }
     report.add(problems);
+    let secret = keys.iter().filter(|key| key.is_secret());
+    vault.remember(secret.filter_map(|key| raw.get(&key.name)).cloned());
+    report.hide(written, expansion, vault);
     report
 }
 

@@ -147,7 +147,7 @@ fn keys_that_nothing_defines_are_the_plugins_business() {
 #[test]
 fn a_plugin_may_define_a_common_key_anew() {
     let own = ConfigKey::new("topics", Type::String, "").default("mine");
-    let report = validate_connector(&raw(&[]), Kind::Sink, &[own]);
+    let report = validate_connector(&raw(&[]), Kind::Sink, &[own], &worker(&[]));
     let topics: Vec<_> = report.configs.iter().filter(|key| key.name == "topics").collect();
     assert_eq!((topics.len(), topics[0].value.as_deref()), (1, Some("mine")));
 }
@@ -155,7 +155,7 @@ fn a_plugin_may_define_a_common_key_anew() {
 #[test]
 fn the_report_has_the_frameworks_keys_first_and_all_groups() {
     let own = ConfigKey::new("file", Type::String, "").shown("File", 1, super::super::Width::Long, "File");
-    let report = validate_connector(&raw(&[("connector.class", "File")]), Kind::Sink, &[own]);
+    let report = validate_connector(&raw(&[("connector.class", "File")]), Kind::Sink, &[own], &worker(&[]));
     assert_eq!(report.name, "File");
     assert_eq!(report.configs[0].name, "name");
     assert_eq!(report.groups, ["Common", "Transforms", "Predicates", "Error Handling", "File"]);
@@ -167,4 +167,57 @@ fn the_report_has_the_frameworks_keys_first_and_all_groups() {
 fn secrets_do_not_show() {
     let config = parse(Kind::Source, &[("file", "f"), ("token", "sesame")]).unwrap();
     assert!(!format!("{config:?}").contains("sesame"));
+}
+
+#[test]
+fn a_report_shows_references_as_they_were_written() {
+    let env = [
+        ("config.providers", "env"),
+        ("config.providers.env.class", "EnvVarConfigProvider"),
+        ("config.providers.env.param.allowlist.pattern", ".*"),
+    ];
+    let all: RawConfig =
+        raw(&[("key.converter", "String"), ("value.converter", "String"), ("plugin.cache.dir", "/c")])
+            .into_iter()
+            .chain(raw(&env))
+            .chain(raw(&[("offset.storage.file.filename", "/o")]))
+            .collect();
+    let variables = [("SECRET".to_owned(), "canary-1".to_owned())].into();
+    let worker = WorkerConfig::parse(&all, &Surroundings { variables, ..Surroundings::default() }).unwrap();
+    let definition = [
+        ConfigKey::new("file", Type::String, ""),
+        ConfigKey::new("size", Type::Int, ""),
+        ConfigKey::new("token", Type::Password, ""),
+        ConfigKey::new("missing", Type::Int, "").at_least(1),
+    ];
+    let given = raw(&[
+        ("name", "c"),
+        ("connector.class", "File"),
+        ("file", "/${env:SECRET}"),
+        ("size", "${env:SECRET}"),
+        ("token", "${env:SECRET}"),
+        ("missing", "${env:MISSING}"),
+        ("undefined", "${file:x:y}"),
+    ]);
+    let report = validate_connector(&given, Kind::Source, &definition, &worker);
+    let key = |name: &str| report.configs.iter().find(|key| key.name == name).unwrap();
+    assert_eq!(key("file").value.as_deref(), Some("/${env:SECRET}"));
+    assert_eq!(key("token").value.as_deref(), Some("[hidden]"));
+    let size = key("size");
+    assert_eq!(size.value.as_deref(), Some("${env:SECRET}"));
+    assert_eq!(size.errors, ["Invalid value [hidden] for configuration size: Not a number of type INT"]);
+    assert_eq!(key("missing").errors.len(), 1);
+    assert!(key("missing").errors[0].starts_with("${env:MISSING} cannot be resolved"));
+    assert!(key("undefined").errors[0].contains("lists no provider \"file\""));
+    let problems = ConnectorConfig::parse(given, Kind::Source, &definition, &worker).unwrap_err();
+    assert_eq!(problems.0.len(), 3, "{problems}");
+    assert!(!problems.to_string().contains("canary") && !format!("{report:?}").contains("canary"));
+    let right =
+        raw(&[("name", "c"), ("connector.class", "File"), ("file", "${env:SECRET}"), ("token", "sesame")]);
+    let config = ConnectorConfig::parse(right, Kind::Source, &definition, &worker).unwrap();
+    assert_eq!(config.raw["file"], "${env:SECRET}");
+    assert_eq!(config.vault.hide("canary-1 sesame"), "[hidden] [hidden]");
+    let named = raw(&[("name", "${env:SECRET}"), ("connector.class", "File")]);
+    let problems = ConnectorConfig::parse(named, Kind::Source, &definition, &worker).unwrap_err();
+    assert!(problems.to_string().contains("no reference is resolved here"), "{problems}");
 }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::{Problems, RawConfig};
+use super::secrets::Expansion;
+use super::{Problems, RawConfig, Vault};
 
 /// The type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,6 +297,32 @@ impl ValidationReport {
             if !errors.contains(&problem.message) {
                 errors.push(problem.message);
             }
+        }
+    }
+
+    /// Leaves what the user wrote, and nothing that it stands for.
+    pub(super) fn hide(&mut self, written: &RawConfig, expansion: &Expansion, vault: &Vault) {
+        for key in &mut self.configs {
+            let secret = key.definition.as_ref().is_some_and(ConfigKey::is_secret);
+            if !secret && expansion.referring.contains(&key.name) {
+                key.value = written.get(&key.name).cloned();
+            }
+            match expansion.failed.get(&key.name) {
+                // Whatever else may be wrong is wrong with the reference, not with what it stands for.
+                Some(why) => key.errors = vec![why.clone()],
+                None => {
+                    for error in &mut key.errors {
+                        *error = vault.hide(error).into_owned();
+                    }
+                }
+            }
+        }
+        let undefined = |key: &&String| self.configs.iter().all(|known| known.name != **key);
+        let failed: Vec<_> = expansion.failed.keys().filter(undefined).cloned().collect();
+        for key in failed {
+            let errors = expansion.failed.get(&key).cloned().into_iter().collect();
+            let value = written.get(&key).cloned();
+            self.configs.push(KeyReport { errors, value, ..KeyReport::undefined(&key) });
         }
     }
 

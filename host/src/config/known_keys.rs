@@ -37,7 +37,6 @@ const FATES: &[(&str, Fate)] = &[
     ("socket.connection.setup.timeout.*", Client),
     ("ssl.client.auth", NO_HTTPS),
     ("ssl.*", Client),
-    ("config.providers*", Refused("there are no configuration providers yet; write the value itself")),
     (
         "rest.extension.classes",
         Refused("there are no REST extensions; one that checks logins would be missed"),
@@ -94,6 +93,8 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
         "ssl.truststore.location",
         "ssl.keystore.location",
         "client.id",
+        "config.providers.<name>.class",
+        "secret.<name>",
     ])
 }
 
@@ -103,9 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_dangerous_to_ignore_is_refused() {
-        for name in ["config.providers", "config.providers.file.class", "rest.extension.classes"] {
-            assert!(matches!(fate(name, "x"), Some(Refused(_))), "{name}");
-        }
+        assert!(matches!(fate("rest.extension.classes", "x"), Some(Refused(_))));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Three phases, of which this module is the first two: raw (an ordered map of strings, as the user wrote
 //! it), valid ([`WorkerConfig`], [`ConnectorConfig`]: whoever holds one need not check anything again), run.
 //! Parsing has no side effect and finds all that is wrong at once ([`Problems`]). Files and the environment
-//! are read in `load` alone.
+//! are read in `load` and `providers` alone.
 //!
 //! Settings are data ([`ConfigKey`]): the worker's, those that all connectors have in common, and those of a
 //! plugin, which come with its manifest. So each can be read, checked, listed and explained in one way.
@@ -19,8 +19,11 @@ mod nearest;
 mod net;
 mod problem;
 mod properties;
+mod providers;
 mod reader;
+mod redact;
 mod sandbox;
+mod secrets;
 mod topic_pattern;
 mod validate;
 mod worker;
@@ -45,6 +48,7 @@ pub(crate) use self::net::{NetGrant, NetScheme, address, plain};
 pub(crate) use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
+pub(crate) use self::secrets::Vault;
 pub(crate) use self::topic_pattern::TopicPattern;
 pub(crate) use self::validate::validate;
 pub(crate) use self::worker::{OverridePolicy, WorkerConfig};

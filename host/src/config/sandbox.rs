@@ -4,8 +4,7 @@
 //! settings wins over the default's. A connector's configuration has no say: whoever may write that is not
 //! the operator.
 //!
-//! `secrets` and `cpu.max` are read and kept; what enforces them is not there yet, and secrets are refused whatever
-//! they say.
+//! `cpu.max` is read and kept; what enforces it is not there yet.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -36,7 +35,7 @@ pub(crate) struct Sandbox {
     /// `tls.certificate` and `tls.key`: as whom connections show themselves.
     pub(crate) tls_certificate: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
-    /// `secrets`: names and patterns.
+    /// `secrets`: names and patterns of what the worker names as `secret.<name>`.
     pub(crate) secrets: Vec<String>,
     /// `env`: the environment the guest sees, already resolved.
     pub(crate) env: Vec<(String, String)>,
@@ -102,6 +101,11 @@ impl Sandbox {
     /// Whether any grant is of this kind.
     pub(crate) fn may_use(&self, scheme: NetScheme) -> bool {
         self.net.iter().any(|grant| grant.scheme() == scheme)
+    }
+
+    /// Whether the guest may ask for this secret.
+    pub(crate) fn may_ask_for_secret(&self, name: &str) -> bool {
+        self.secrets.iter().any(|pattern| glob::matches(pattern, name))
     }
 
     /// Whether a source may write to this topic.

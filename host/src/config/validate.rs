@@ -52,11 +52,11 @@ fn report(key: &ConfigKey, raw: &RawConfig) -> KeyReport {
 /// The value of a key, its default where it is not given, and all that is wrong with it.
 pub(super) fn check(key: &ConfigKey, given: Option<&str>) -> (Option<Value>, Vec<String>) {
     let mut errors = Vec::new();
+    // No secret, whatever is wrong with it.
+    let hidden = key.is_secret().then_some("[hidden]");
     let value = match given.or(key.default_value.as_deref()) {
         Some(text) => parse(key.kind, text)
-            .map_err(|reason| {
-                errors.push(invalid(key, if key.is_secret() { "[hidden]" } else { text }, &reason))
-            })
+            .map_err(|reason| errors.push(invalid(key, hidden.unwrap_or(text), &reason)))
             .ok(),
         None if key.required => {
             errors
@@ -70,7 +70,7 @@ pub(super) fn check(key: &ConfigKey, given: Option<&str>) -> (Option<Value>, Vec
         && let Err(reason) = validator.accepts(value.as_ref())
     {
         let shown = value.as_ref().map_or_else(|| "null".to_owned(), Value::show);
-        errors.push(invalid(key, &shown, &reason));
+        errors.push(invalid(key, hidden.unwrap_or(&shown), &reason));
     }
     (value, errors)
 }
@@ -281,6 +281,9 @@ mod tests {
         let raw = RawConfig::from([("x".into(), "open sesame".into())]);
         let report = &validate(&[key(Type::Password)], &raw)[0];
         assert_eq!(report.value.as_deref(), Some("[hidden]"));
+        let picky = key(Type::Password).one_of(&["a"]);
+        let report = &validate(&[picky], &raw)[0];
+        assert_eq!(report.errors, ["Invalid value [hidden] for configuration x: String must be one of: a"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::known_keys::{self, Fate};
 use super::nearest::nearest;
 use super::reader::Reader;
 use super::sandbox::Sandboxes;
+use super::secrets::{Secrets, Vault, is_about_secrets};
 use super::worker_keys::WORKER_KEYS;
 use super::{Problem, Problems, RawConfig};
 
@@ -102,6 +103,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) notes: Vec<String>,
     /// What each plugin may do.
     pub(crate) sandboxes: Sandboxes,
+    /// Its providers, the secrets it names, and what its own settings had of them.
+    pub(crate) vault: Vault,
     identity: String,
 }
 
@@ -118,6 +121,11 @@ impl WorkerConfig {
     /// # Errors
     /// Everything that is wrong with it.
     pub(crate) fn parse(raw: &RawConfig, surroundings: &Surroundings) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let vault = Vault::new(Secrets::read(raw, &surroundings.variables, &mut problems));
+        let written: RawConfig = raw.clone().into_iter().filter(|(key, _)| !is_about_secrets(key)).collect();
+        let expansion = vault.expand(&written);
+        let raw = &expansion.config;
         let mut reader = Reader::new(&WORKER_KEYS, raw);
         let converters = converters(raw, &mut reader);
         let kept = sort_keys(raw, &mut reader.problems);
@@ -153,8 +161,10 @@ impl WorkerConfig {
             sandboxes: Sandboxes::read(raw, &surroundings.variables, &mut reader.problems),
             identity: format!("{}:{}", surroundings.hostname, offsets_file.display()),
             offsets_file,
+            vault: vault.clone(),
         };
-        reader.problems.or(config)
+        problems.0.extend(expansion.settle(&written, reader.problems, &vault).0);
+        problems.or(config)
     }
 
     /// What tells this worker from every other, over restarts: two that have the same cannot both run, as they

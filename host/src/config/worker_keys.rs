@@ -39,6 +39,14 @@ fn kafka_and_converters() -> Vec<ConfigKey> {
         .default("org.apache.kafka.connect.storage.SimpleHeaderConverter")
         .low(),
         ConfigKey::new(
+            "config.providers",
+            Type::List,
+            "Names of providers that ${name:path:key} in values refers to. Each has `config.providers.<name>.class` \
+             (FileConfigProvider, DirectoryConfigProvider, EnvVarConfigProvider) and what it may read: for files \
+             `.param.allowed.paths`, for variables `.param.allowlist.pattern`.",
+        )
+        .default(""),
+        ConfigKey::new(
             "connector.client.config.override.policy",
             Type::String,
             "Which client settings a connector may override with `producer.override.*`, `consumer.override.*` and \
@@ -175,7 +183,7 @@ pub(super) const SANDBOX_KEYS: &[(&str, &str, &str)] = &[
         "certificate that connections show; the plugin does not see it",
     ),
     ("tls.key", "/etc/ssl/client.key", "the key to it"),
-    ("secrets", "name,prefix-*", "secrets it may ask for (kept for later: there are no providers yet)"),
+    ("secrets", "name,prefix-*", "secrets it may ask for, of those that secret.<name> names"),
     ("env", "NAME,PREFIX_*", "variables of the worker's environment it sees"),
     ("topics", "topic,prefix-*", "topics a source may write to; not set: all"),
     ("memory.max", "268435456", "bytes of memory of a task"),
@@ -202,6 +210,13 @@ pub(crate) fn help() -> String {
         text,
         "producer.*, consumer.*, admin.*\n{}",
         indented("Settings of the Kafka clients of all connectors, under their Java names.")
+    );
+    let _ = writeln!(
+        text,
+        "secret.<name>\n{}",
+        indented(
+            "A secret for plugins that are granted it with sandbox.<plugin>.secrets: its value, or where a provider has it.",
+        )
     );
     text.push_str("sandbox.<plugin>.*, sandbox.default.*\n");
     text.push_str(&indented(

@@ -116,7 +116,6 @@ fn settings_that_have_no_effect_are_noted() {
 
 #[test]
 fn settings_that_must_not_be_ignored_are_refused() {
-    refused("config.providers", "file", "write the value itself");
     refused("rest.extension.classes", "a.B", "checks logins");
     refused("exactly.once.source.support", "enabled", "no transactions");
     assert_eq!(with(&[("exactly.once.source.support", "disabled")]).unwrap().notes.len(), 1);
@@ -168,4 +167,34 @@ fn paths_begin_where_the_worker_was_started() {
 fn settings_of_clients_do_not_show_in_debug_output() {
     let config = with(&[("sasl.jaas.config", "password=sesame")]).unwrap();
     assert!(!format!("{config:?}").contains("sesame"));
+}
+
+#[test]
+fn the_workers_own_settings_may_stand_elsewhere() {
+    let env = [
+        ("config.providers", "env"),
+        ("config.providers.env.class", "EnvVarConfigProvider"),
+        ("config.providers.env.param.allowlist.pattern", "HOME"),
+    ];
+    let home = |pairs: &[(&'static str, &'static str)]| with(&[&env, pairs].concat());
+    let config =
+        home(&[("producer.client.rack", "r${env:HOME}"), ("plugin.path", "${env:HOME}/plugins")]).unwrap();
+    assert_eq!(config.producer["client.rack"], "r/home/me");
+    assert_eq!(config.plugin_path, [Path::new("/home/me/plugins")]);
+    let wrong =
+        home(&[("offset.flush.interval.ms", "${env:HOME}"), ("listeners", "${env:PATH}")]).unwrap_err();
+    assert!(!wrong.to_string().contains("/home/me"), "{wrong}");
+    let shown = wrong.to_string();
+    assert!(shown.contains("Invalid value [hidden] for configuration offset.flush.interval.ms"), "{shown}");
+    assert!(shown.contains("listeners: ${env:PATH} cannot be resolved"), "{shown}");
+}
+
+#[test]
+fn where_secrets_are_is_checked_at_the_start() {
+    refused("config.providers.file.class", "FileConfigProvider", "does not list \"file\"");
+    refused("secret.token", "${file:/x:y}", "nor any other");
+    refused("config.provider", "file", "unknown setting");
+    assert!(with(&[("secret.token", "plain")]).is_ok());
+    let file = with(&[("config.providers", "file"), ("config.providers.file.class", "FileConfigProvider")]);
+    assert_eq!(file.unwrap_err().0[0].key, "config.providers.file.param.allowed.paths");
 }

@@ -33,7 +33,7 @@ use tracing::{info, warn};
 
 use super::Services;
 use super::plan::{Planning, TaskConfig};
-use crate::config::ConnectorConfig;
+use crate::config::{ConnectorConfig, Vault};
 use crate::plugin::{ConnectorInstance, Plugin};
 use crate::task::failure::Failure;
 use crate::task::restart::{BY_HAND, RestartBudget};
@@ -55,8 +55,8 @@ pub(super) enum Word {
 
 impl Word {
     /// That nothing but a restart by hand will help.
-    pub(super) fn failed(failure: &Failure) -> Self {
-        Self::Failed { trace: failure.trace(), waits_for: BY_HAND.to_owned() }
+    pub(super) fn failed(failure: &Failure, vault: &Vault) -> Self {
+        Self::Failed { trace: failure.trace(vault), waits_for: BY_HAND.to_owned() }
     }
 }
 
@@ -109,7 +109,7 @@ impl Observer {
         };
         if word.changed().await.is_err() {
             *over = true;
-            return Word::failed(&Failure::Panicked);
+            return Word::failed(&Failure::Panicked, &Vault::default());
         }
         word.borrow_and_update().clone().expect("only words are said")
     }
@@ -144,7 +144,7 @@ impl Keeper {
     /// Instances one after the other, until stop.
     async fn run(mut self) {
         while let Err(failure) = self.incarnation().await {
-            let trace = failure.trace();
+            let trace = failure.trace(&self.planning.setup.vault);
             warn!(connector = self.connector(), "connector failed, its tasks go on: {trace}");
             let wait = if failure.can_start_again() { self.budget.failed() } else { None };
             self.say(Word::Failed { trace, waits_for: self.budget.waits_for(wait) });

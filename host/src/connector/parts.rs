@@ -26,13 +26,15 @@ impl Services {
         kind: ClientKind,
     ) -> Result<ClientSettings, Problems> {
         let worker = &self.config;
-        let (prefixed, overrides) = match kind {
+        let (prefixed, written) = match kind {
             ClientKind::Producer => (&worker.producer, &config.producer_overrides),
             ClientKind::Consumer => (&worker.consumer, &config.consumer_overrides),
             ClientKind::Admin => (&worker.admin, &config.admin_overrides),
         };
         let policy = worker.override_policy;
+        let overrides = &config.vault.resolve(written)?;
         resolve(kind, &ClientSource { common: &worker.client, prefixed, overrides, policy })
+            .map_err(|problems| worker.vault.hide_problems(config.vault.hide_problems(problems)))
     }
 
     pub(super) fn source_parts(

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Problem, Problems, Sandbox};
-use crate::plugin::{ConnectorInstance, Plugin, Setup, validation_errors};
+use crate::config::{ConnectorConfig, Problem, Problems, RawConfig, Sandbox};
+use crate::plugin::{self, ConnectorInstance, Plugin, Setup, validation_errors};
 use crate::task::failure::Failure;
 use crate::task::spawn::{Place, Running};
 
@@ -21,7 +21,10 @@ pub(super) type TaskConfig = BTreeMap<String, String>;
 pub(super) struct Planning {
     plugin: Arc<Plugin>,
     pub(super) setup: Setup,
-    config: String,
+    /// As the user wrote it.
+    written: RawConfig,
+    /// What the last instance was told.
+    told: RawConfig,
     tasks_max: u32,
 }
 
@@ -29,17 +32,20 @@ impl Planning {
     pub(super) fn new(services: &Services, config: &ConnectorConfig, plugin: &Arc<Plugin>) -> Self {
         Self {
             plugin: plugin.clone(),
-            setup: setup(services, &config.name, plugin),
-            config: json(&config.raw),
+            setup: setup(services, config, plugin),
+            written: config.raw.clone(),
+            told: RawConfig::new(),
             tasks_max: config.tasks_max,
         }
     }
 
     /// A new instance, started.
-    pub(super) async fn start(&self) -> Result<ConnectorInstance, Failure> {
+    pub(super) async fn start(&mut self) -> Result<ConnectorInstance, Failure> {
+        let told = plugin::resolve(&self.setup.vault, &self.written).await.map_err(Failure::Secrets)?;
         let instance = ConnectorInstance::new(&self.plugin, self.setup.clone()).await;
         let mut instance = instance.map_err(Failure::Call)?;
-        instance.start(&self.config).await.map_err(Failure::Call)?;
+        instance.start(&json(&told)).await.map_err(Failure::Call)?;
+        self.told = told;
         Ok(instance)
     }
 
@@ -50,7 +56,20 @@ impl Planning {
             let connector = self.setup.connector.to_string();
             return Err(Failure::TooManyTasks { connector, tasks: configs.len(), max: self.tasks_max });
         }
-        configs.into_iter().map(|text| parse(&text)).collect()
+        configs.into_iter().map(|text| Ok(self.as_written(parse(&text)?))).collect()
+    }
+
+    /// References in the place of what they stood for, as in Kafka Connect: so that it is not kept, not shown, and read
+    /// anew when a task opens.
+    fn as_written(&self, mut config: TaskConfig) -> TaskConfig {
+        for (key, value) in &mut config {
+            if let (Some(told), Some(written)) = (self.told.get(key), self.written.get(key))
+                && value == told
+            {
+                value.clone_from(written);
+            }
+        }
+        config
     }
 }
 
@@ -60,7 +79,7 @@ pub(super) async fn task_configs(
     config: &ConnectorConfig,
     plugin: &Arc<Plugin>,
 ) -> Result<Vec<TaskConfig>, Failure> {
-    let planning = Planning::new(services, config, plugin);
+    let mut planning = Planning::new(services, config, plugin);
     let sandbox = planning.setup.sandbox.clone();
     on_guests(services, &sandbox, async move {
         let mut instance = planning.start().await?;
@@ -81,19 +100,22 @@ pub(crate) async fn validate(
     config: &ConnectorConfig,
     plugin: &Arc<Plugin>,
 ) -> Result<(), Problems> {
-    let json = json(&config.raw);
-    let setup = setup(services, &config.name, plugin);
+    let resolved = plugin::resolve(&config.vault, &config.raw).await?;
+    let setup = setup(services, config, plugin);
     let sandbox = setup.sandbox.clone();
     let asked = plugin.clone();
     let answer = on_guests(services, &sandbox, async move {
         let mut instance = ConnectorInstance::new(&asked, setup).await.map_err(Failure::Call)?;
-        instance.validate(&json).await.map_err(Failure::Call)
+        instance.validate(&json(&resolved)).await.map_err(Failure::Call)
     })
     .await;
     let class = config.raw.get("connector.class").cloned().unwrap_or_default();
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return Err(Problems(vec![Problem::new("connector.class", class, failure.trace())])),
+        Err(failure) => {
+            let trace = failure.trace(&config.vault);
+            return Err(Problems(vec![Problem::new("connector.class", class, trace)]));
+        }
     };
     let mut problems = Problems::default();
     match validation_errors(&answer) {
@@ -110,7 +132,8 @@ pub(crate) async fn validate(
             format!("the plugin's `validate` returned something else than its interface says: {error}"),
         )),
     }
-    problems.or(())
+    // The keys too are what the plugin says.
+    config.vault.hide_problems(problems).or(())
 }
 
 /// Whether the value of a key must not be shown.
@@ -118,10 +141,11 @@ fn asked_for_secret(plugin: &Plugin, key: &str) -> bool {
     plugin.manifest().config.iter().any(|known| known.name == key && known.is_secret())
 }
 
-fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {
+fn setup(services: &Services, config: &ConnectorConfig, plugin: &Plugin) -> Setup {
     Setup {
-        connector: connector.into(),
-        offsets: Some(Arc::new(services.offsets.reader(connector))),
+        connector: config.name.as_str().into(),
+        offsets: Some(Arc::new(services.offsets.reader(&config.name))),
+        vault: config.vault.clone(),
         sandbox: Arc::new(services.config.sandboxes.of(plugin.name())),
         ..Setup::throw_away(&Sandbox::default())
     }

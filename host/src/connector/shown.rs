@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
-use crate::config::ConnectorConfig;
-use crate::config::Kind;
+use crate::config::{ConnectorConfig, Kind, Vault};
 use crate::lock::unpoisoned;
 use crate::task::metrics::TaskMetrics;
 
@@ -30,6 +29,7 @@ impl TaskView {
 #[derive(Debug)]
 struct Inner {
     config: BTreeMap<String, String>,
+    vault: Vault,
     state: State,
     trace: Option<String>,
     /// What a connector that failed waits for.
@@ -55,6 +55,7 @@ impl Shown {
             name: config.name.clone(),
             inner: Mutex::new(Inner {
                 config: config.raw.clone(),
+                vault: config.vault.clone(),
                 state: State::Unassigned,
                 trace: None,
                 waits_for: None,
@@ -81,6 +82,17 @@ impl Shown {
 
     pub(crate) fn tasks(&self) -> Vec<TaskView> {
         self.lock().tasks.clone()
+    }
+
+    /// What the plugin returned for each task: what the user wrote as it is, the rest without secrets.
+    pub(crate) fn task_configs(&self) -> Vec<BTreeMap<String, String>> {
+        let inner = self.lock();
+        let shown = |(key, value): (&String, &String)| {
+            let written = inner.config.get(key) == Some(value);
+            let value = if written { value.clone() } else { inner.vault.hide(value).into_owned() };
+            (inner.vault.hide(key).into_owned(), value)
+        };
+        inner.tasks.iter().map(|task| task.config.iter().map(shown).collect()).collect()
     }
 
     pub(crate) fn status(&self) -> ConnectorStatus {
@@ -120,8 +132,10 @@ impl Shown {
         changed
     }
 
-    pub(super) fn set_config(&self, config: BTreeMap<String, String>) {
-        self.lock().config = config;
+    pub(super) fn set_config(&self, config: &ConnectorConfig) {
+        let mut inner = self.lock();
+        inner.config = config.raw.clone();
+        inner.vault = config.vault.clone();
     }
 
     pub(super) fn set_state(&self, state: State) {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::plan::TaskConfig;
 use super::{Services, TaskView};
-use crate::config::{ConnectorConfig, Kind};
+use crate::config::{ConnectorConfig, Kind, RawConfig};
 
 use crate::task::context::{Context, Duty, Identity, Links, Order, code_version};
 use crate::task::drive::drive;
@@ -186,9 +186,14 @@ fn start(
     });
     let (orders, received) = watch::channel(order);
     let view = TaskView { status: seen, metrics: Arc::default(), config: task_config.clone() };
+    // Not what the plugin says by itself: else it could name what nobody gave it.
+    let as_written = task_config.iter().filter(|(key, text)| config.raw.get(*key) == Some(text));
+    let references: RawConfig = as_written.map(|(key, text)| (key.clone(), text.clone())).collect();
     let identity = Identity {
         connector: config.name.clone(),
         task: number,
+        references,
+        vault: config.vault.clone(),
         config: task_config.into_iter().map(|(key, value)| (key, value.into())).collect(),
     };
     let budget = RestartBudget::new(services.config.restart_max, services.config.restart_backoff);

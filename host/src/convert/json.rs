@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use transom_batch::Format;
 
-use super::{ConvertError, Deserialized, base64, text};
+use super::{ConvertError, Deserialized, text};
+use crate::base64;
 
 /// The settings that matter here.
 #[derive(Debug, Clone, Copy)]

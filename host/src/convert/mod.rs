@@ -7,7 +7,6 @@
 //!
 //! Results are byte for byte Java's where the two can be compared, and so are the messages of errors.
 
-mod base64;
 mod json;
 mod text;
 

@@ -3,7 +3,8 @@
 //! One `bindgen!` binds the world that has every export; what a component is, is learnt from the
 //! exports it has (see [`Exports`]). Exports are called asynchronously: the guest runs on a fiber and
 //! gives the thread back at every tick. Imports are plain functions, except those that may have to
-//! wait for a store or for the network. A batch goes down as a borrowed slice (one copy, into the guest's memory) and
+//! wait for a store, for files or for the network. A batch goes down as a borrowed slice (one copy, into the guest's
+//! memory) and
 //! comes up as a vector (one copy, out of it).
 
 mod generated {
@@ -11,6 +12,7 @@ mod generated {
         path: "../wit",
         world: "transom:connect/worker-side",
         imports: {
+            "transom:connect/host.secret": async,
             "transom:connect/source-context.offsets": async,
             "transom:connect/net.connect": async,
             "transom:connect/net.start-tls": async,

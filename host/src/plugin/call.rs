@@ -70,7 +70,7 @@ pub(crate) enum CallError {
         call: &'static str,
         /// What shall be done.
         code: Code,
-        /// In the guest's words.
+        /// In the guest's words, without secrets.
         message: String,
         /// When to call again; `None`: as the worker sees fit.
         retry_after: Option<Duration>,
@@ -235,13 +235,15 @@ impl Core {
         call: &Call,
         outcome: Outcome<Result<T, types::Error>>,
     ) -> Result<T, CallError> {
-        self.end(call, outcome)?.map_err(|error| CallError::Guest {
+        let answer = self.end(call, outcome)?;
+        let vault = &self.store.data().setup().vault;
+        answer.map_err(|error| CallError::Guest {
             call: call.name,
             code: Code::from_guest(error.code),
-            message: error.message,
+            message: vault.hide(&error.message).into_owned(),
             retry_after: (error.retry_after_ms > 0)
                 .then(|| Duration::from_millis(error.retry_after_ms.into())),
-            detail: error.detail,
+            detail: vault.hide(&error.detail).into_owned(),
         })
     }
 
@@ -268,6 +270,7 @@ impl Core {
         let mut backtrace =
             error.downcast_ref::<WasmBacktrace>().map(ToString::to_string).unwrap_or_default();
         backtrace.truncate(backtrace.floor_char_boundary(BACKTRACE_BYTES));
+        let message = state.setup().vault.hide(&message).into_owned();
         CallError::Trap { call, message, backtrace }
     }
 }

@@ -2,8 +2,8 @@
 //! `source-context` and `sink-context`.
 //!
 //! The state lives in the store of one instance and dies with it. Nothing here waits for longer than a
-//! lock, except `source-context.offsets`, which waits for the offset store and is bounded by the
-//! deadline of the call it is part of. Everything a guest can make the host keep is bounded: log lines
+//! lock, except `source-context.offsets` and `host.secret`, which wait for the offset store and for files and are
+//! bounded by the deadline of the call they are part of. Everything a guest can make the host keep is bounded: log lines
 //! by rate, metrics by number, requests by what is assigned, resources by the table.
 
 use super::bindings::{host, net, sink_context, source_context, types};
@@ -16,7 +16,8 @@ use super::meters::Meters;
 use super::net::{DialError, Dialled, Http, Net, NetView, Resolved, Sockets};
 use super::refusals::Refusals;
 use super::requests::SinkDesk;
-use crate::config::{NetScheme, Sandbox};
+use super::secrets;
+use crate::config::{NetScheme, Sandbox, Vault};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) reconfigure: Arc<AtomicBool>,
     /// Sources only: where offsets are looked up.
     pub(crate) offsets: Option<Arc<dyn OffsetLookup>>,
+    /// Where secrets are asked for, and what keeps them out of all that the instance says.
+    pub(crate) vault: Vault,
 }
 
 impl Setup {
@@ -69,6 +72,7 @@ impl Setup {
             meters: Arc::default(),
             reconfigure: Arc::default(),
             offsets: None,
+            vault: Vault::default(),
         }
     }
 }
@@ -122,7 +126,8 @@ impl TaskState {
         let speaker =
             Speaker { plugin: plugin.into(), connector: Arc::clone(&setup.connector), task: setup.task };
         let meters = &setup.meters;
-        let log = Arc::new(GuestLog::new(speaker, setup.sandbox.log_rate, Arc::clone(meters)));
+        let log = GuestLog::new(speaker, setup.sandbox.log_rate, Arc::clone(meters));
+        let log = Arc::new(log.hiding(setup.vault.clone()));
         let granted = Granted::open(plugin, &setup.sandbox.fs, engine.nowhere())?;
         let refusals = Arc::new(Refusals::new(Arc::clone(&log), Arc::clone(meters)));
         let net = Arc::new(Net::new(setup.sandbox.clone(), Arc::clone(&refusals), Arc::clone(meters)));
@@ -220,12 +225,17 @@ impl host::Host for TaskState {
         self.setup.should_stop.load(Ordering::Relaxed)
     }
 
-    fn secret(&mut self, name: String) -> Result<String, String> {
-        Err(self.refusals.secret(&name))
+    async fn secret(&mut self, name: String) -> Result<String, String> {
+        if self.setup.sandbox.may_ask_for_secret(&name) {
+            secrets::ask(&self.setup.vault, name).await
+        } else {
+            Err(self.refusals.secret(&name))
+        }
     }
 
     fn metric(&mut self, name: String, value: f64) {
-        self.setup.meters.set_named(&name, value);
+        // A name with a secret in it is none once that is hidden.
+        self.setup.meters.set_named(&self.setup.vault.hide(&name), value);
     }
 
     fn request_reconfiguration(&mut self) {

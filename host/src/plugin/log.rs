@@ -5,10 +5,13 @@
 //! nor another field. A token bucket bounds the lines a second; what does not fit is counted, and the
 //! next line that fits says how many there were. Lines under `error` and on standard error are also
 //! kept (the last 2 KiB of the call that is under way): a guest that panics says why just before it
-//! traps, and that belongs into the error.
+//! traps, and that belongs into the error. What the instance was told in secret is hidden in all of it, before
+//! anything is cut: a piece of a secret would not be found.
 
 use super::meters::Meters;
+use crate::config::Vault;
 use crate::lock::unpoisoned;
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -62,6 +65,7 @@ pub(crate) struct Speaker {
 pub(crate) struct GuestLog {
     speaker: Speaker,
     meters: Arc<Meters>,
+    vault: Vault,
     state: Mutex<State>,
 }
 
@@ -76,7 +80,12 @@ impl GuestLog {
     pub(crate) fn new(speaker: Speaker, rate: u32, meters: Arc<Meters>) -> Self {
         let bucket = Bucket::full(rate, Instant::now());
         let state = Mutex::new(State { bucket, dropped: 0, complaint: String::new() });
-        Self { speaker, meters, state }
+        Self { speaker, meters, vault: Vault::default(), state }
+    }
+
+    /// The same log, in which what comes out of this vault is hidden.
+    pub(crate) fn hiding(self, vault: Vault) -> Self {
+        Self { vault, ..self }
     }
 
     /// Whose lines these are.
@@ -86,7 +95,7 @@ impl GuestLog {
 
     /// A line of the guest.
     pub(crate) fn line(&self, level: Level, text: &str) {
-        let text = cut(text, LINE_BYTES);
+        let text = &*self.clean(text);
         if level == Level::Error {
             self.complain(text);
         }
@@ -105,9 +114,24 @@ impl GuestLog {
         self.write(level, &format_args!("{text:?}"));
     }
 
-    /// A line of ours about the guest; it is not counted and not quoted.
+    /// A line of ours about the guest; it is not counted and not quoted. What it quotes of the guest, a path maybe,
+    /// stays in the line too.
     pub(crate) fn own(&self, level: Level, text: &str) {
+        let text = one_line(self.vault.hide(text));
         self.write(level, &format_args!("{text}"));
+    }
+
+    /// What is shown of a line: no more than there is room for, and no secret.
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.vault.hide(cut(text, self.room())) {
+            Cow::Borrowed(text) => Cow::Borrowed(cut(text, LINE_BYTES)),
+            Cow::Owned(text) => Cow::Owned(cut(&text, LINE_BYTES).to_owned()),
+        }
+    }
+
+    /// Bytes of a line that have to be kept to find every secret in the part that is shown.
+    fn room(&self) -> usize {
+        LINE_BYTES + self.vault.longest()
     }
 
     /// What the guest complained about since the last time.
@@ -152,6 +176,21 @@ impl GuestLog {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.state.lock())
+    }
+}
+
+/// Without characters that end lines or move the cursor.
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => text.split_inclusive(char::is_control).map(escape_last).collect(),
+        false => text,
+    }
+}
+
+fn escape_last(text: &str) -> String {
+    match text.char_indices().next_back().filter(|(_, c)| c.is_control()) {
+        Some((at, c)) => format!("{}{}", &text[..at], c.escape_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -210,7 +249,7 @@ impl Stdio {
                 Some((b'\n', text)) => (text, true),
                 _ => (piece, false),
             };
-            let room = LINE_BYTES.saturating_sub(partial.len());
+            let room = self.log.room().saturating_sub(partial.len());
             partial.extend_from_slice(&text[..text.len().min(room)]);
             if ended {
                 self.say(&partial);
@@ -226,7 +265,7 @@ impl Stdio {
         let line = String::from_utf8_lossy(line);
         // Rust's standard advice helps nobody who cannot set the guest's environment.
         if self.error && !line.starts_with("note: run with `RUST_BACKTRACE") {
-            self.log.complain(cut(&line, LINE_BYTES));
+            self.log.complain(&self.log.clean(&line));
         }
         self.log.line(if self.error { Level::Warn } else { Level::Info }, &line);
     }
@@ -332,6 +371,12 @@ mod tests {
         err.feed(b"thread panicked\nat ");
         err.clone().feed(b"the disco\nrest");
         assert_eq!(log.take_complaint(), "thread panicked\nat the disco");
+    }
+
+    #[test]
+    fn what_is_quoted_in_a_line_of_ours_cannot_end_it() {
+        assert_eq!(one_line("refused /a\nERROR b\u{1b}[2Jä\r".into()), "refused /a\\nERROR b\\u{1b}[2Jä\\r");
+        assert!(matches!(one_line("refused /ä".into()), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::failure::Failure;
 use super::metrics::TaskMetrics;
 use super::restart::RestartBudget;
 use super::status::{CodeVersion, State, SwapReport, TaskStatus};
-use crate::config::Sandbox;
-use crate::plugin::{OffsetLookup, Plugin, Setup, instance_config};
+use crate::config::{RawConfig, Sandbox, Vault};
+use crate::plugin::{self, OffsetLookup, Plugin, Setup};
 
 /// What a task shall be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,10 @@ pub(crate) struct Identity {
     pub(crate) task: u32,
     /// The task's configuration, a JSON object of strings, without what the worker adds.
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
+    /// Those of its keys whose text is what the user wrote, with references to be resolved.
+    pub(crate) references: RawConfig,
+    /// The connector's.
+    pub(crate) vault: Vault,
 }
 
 /// What a task and its connector share.
@@ -117,11 +121,18 @@ impl Context {
         changed(&mut self.orders).await;
     }
 
-    /// The configuration for a new instance, as JSON.
-    pub(crate) fn instance_config(&mut self) -> String {
+    /// The configuration for a new instance, as JSON. What it refers to is read anew each time.
+    ///
+    /// # Errors
+    /// What it refers to cannot be had.
+    pub(crate) async fn instance_config(&mut self) -> Result<String, Failure> {
+        let Identity { references, vault, .. } = &self.identity;
+        let resolved = plugin::resolve(vault, references).await.map_err(Failure::Secrets)?;
         self.generation += 1;
-        let Identity { connector, task, config } = &self.identity;
-        instance_config(config, connector, *task, self.generation)
+        let Identity { connector, task, config, .. } = &self.identity;
+        let mut config = config.clone();
+        config.extend(resolved.into_iter().map(|(key, value)| (key, value.into())));
+        Ok(plugin::instance_config(&config, connector, *task, self.generation))
     }
 
     /// What a new instance is given besides its configuration.
@@ -134,6 +145,7 @@ impl Context {
             meters: self.metrics.guest.clone(),
             reconfigure: self.reconfigure.clone(),
             offsets,
+            vault: self.identity.vault.clone(),
         }
     }
 
@@ -168,7 +180,7 @@ impl Context {
 
     pub(crate) fn show_failed(&self, failure: &Failure) {
         self.metrics.failures.add(1);
-        let trace = failure.trace();
+        let trace = failure.trace(&self.identity.vault);
         warn!(connector = self.identity.connector, task = self.identity.task, "task failed: {trace}");
         self.status.send_modify(|status| {
             status.state = State::Failed;
@@ -209,7 +221,7 @@ impl Context {
     pub(crate) fn swap_refused(&mut self, to: &Plugin, failure: &Failure, begun: Instant) {
         self.refused = Some(to.sha256().to_owned());
         self.metrics.swap_failures.add(1);
-        let trace = failure.trace();
+        let trace = failure.trace(&self.identity.vault);
         warn!(
             connector = self.identity.connector,
             task = self.identity.task,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
+use crate::config::{Problems, Vault};
 use crate::convert::ConvertError;
 use crate::kafka::KafkaError;
 use crate::offsets::StoreError;
@@ -53,7 +54,10 @@ pub(crate) enum Failure {
     FencedForGood,
     /// The Kafka clients' settings are wrong.
     #[error("the settings of the Kafka client are wrong:\n{0}")]
-    Clients(crate::config::Problems),
+    Clients(Problems),
+    /// What its configuration refers to cannot be had.
+    #[error("the configuration refers to what cannot be resolved:\n{0}")]
+    Secrets(Problems),
     /// The plugin planned more tasks than the user allows. Kafka Connect's words.
     #[error(
         "The connector {connector} has generated {tasks} tasks, which is greater than {max}, the maximum number of tasks it is configured to create."
@@ -84,9 +88,9 @@ impl Failure {
         }
     }
 
-    /// The failure with all its causes, as the status shows it.
-    pub(crate) fn trace(&self) -> String {
-        chain(self)
+    /// The failure with all its causes, as the status shows it, without what the connector knows in secret.
+    pub(crate) fn trace(&self, vault: &Vault) -> String {
+        vault.hide(&chain(self)).into_owned()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, Validat
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services, validate};
 use crate::lock::unpoisoned;
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 
 /// A running worker. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Worker {
     /// # Errors
     /// There is no such connector.
     pub(crate) fn task_configs(&self, name: &str) -> Result<Vec<RawConfig>, WorkerError> {
-        Ok(self.entry(name)?.connector.shown.tasks().into_iter().map(|task| task.config).collect())
+        Ok(self.entry(name)?.connector.shown.task_configs())
     }
 
     /// # Errors
@@ -221,7 +221,12 @@ impl Worker {
         config: RawConfig,
     ) -> Result<ValidationReport, WorkerError> {
         let plugin = self.plugin(class)?;
-        let mut report = crate::config::validate_connector(&config, plugin.kind(), &plugin.manifest().config);
+        let (services, raw) = (self.inner.services.clone(), config.clone());
+        let report = plugin::off_thread(move || {
+            let definition = &plugin.manifest().config;
+            crate::config::validate_connector(&raw, plugin.kind(), definition, &services.config)
+        });
+        let mut report = report.await.ok_or_else(too_slow)?;
         let name = config.get("name").cloned().unwrap_or_default();
         if let Err(WorkerError::InvalidConfig(problems)) = self.checked(&name, config).await {
             report.add(problems);
@@ -271,12 +276,22 @@ impl Worker {
             return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
         }
         let services = &self.inner.services;
-        let config = ConnectorConfig::parse(raw, plugin.kind(), &plugin.manifest().config, &services.config)
-            .map_err(WorkerError::InvalidConfig)?;
-        services.check_clients(&config, plugin.kind()).map_err(WorkerError::InvalidConfig)?;
+        let (with, asked) = (services.clone(), plugin.clone());
+        let config = plugin::off_thread(move || {
+            let (kind, definition) = (asked.kind(), &asked.manifest().config);
+            let config = ConnectorConfig::parse(raw, kind, definition, &with.config)?;
+            with.check_clients(&config, kind)?;
+            Ok(config)
+        });
+        let config = config.await.ok_or_else(too_slow)?.map_err(WorkerError::InvalidConfig)?;
         validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
         Ok(config)
     }
+}
+
+/// What a configuration refers to took too long to be read.
+fn too_slow() -> WorkerError {
+    WorkerError::InvalidConfig(Problems(vec![Problem::without_value("config.providers", plugin::too_slow())]))
 }
 
 fn plugin_info(plugin: &Plugin) -> PluginInfo {

@@ -59,7 +59,8 @@ impl Worker {
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, program } = start;
-        let admin = admin_settings(&config, check_tls(&config.sandboxes)).map_err(StartError::Config)?;
+        let admin = admin_settings(&config, check_tls(&config.sandboxes))
+            .map_err(|problems| StartError::Config(config.vault.hide_problems(problems)))?;
         // First of what touches anything: who is refused here is one worker too many.
         let offsets = OffsetStore::open(&config.offsets_file)?;
         let engine = Engine::new(EngineSettings {

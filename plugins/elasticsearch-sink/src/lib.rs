@@ -14,6 +14,7 @@ mod document;
 mod keys;
 mod ledger;
 mod naming;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -66,7 +67,7 @@ impl Sink for ElasticsearchSink {
     }
 
     fn open(config: Config, context: &SinkContext) -> Result<Self, Error> {
-        for (key, instead) in config.without_effect() {
+        for (key, instead) in keys::without_effect(&config.others) {
             log::warn!("{key} has no effect here: {instead}");
         }
         let settings = Rc::new(config.read()?);

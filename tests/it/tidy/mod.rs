@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["offsets", "transform"],
     &["plugin", "kafka", "convert"],
     &["config"],
-    &["error", "lock", "telemetry", "version"],
+    &["base64", "error", "lock", "telemetry", "version"],
 ];
 
 /// Words that only some files may say: what, as a pattern, and where.

@@ -98,7 +98,7 @@ impl Supervisor {
             Command::Configure(config, done) => {
                 self.stop(self.services.config.shutdown_timeout).await;
                 self.config = *config;
-                self.shown.set_config(self.config.raw.clone());
+                self.shown.set_config(&self.config);
                 self.plugin = None;
                 self.reach().await;
                 let _ = done.send(());
@@ -200,7 +200,7 @@ impl Supervisor {
         }
         match self.answer(plan::task_configs(&self.services, &self.config, &plugin)).await {
             Some(Ok(configs)) => self.apply(configs).await,
-            Some(Err(failure)) => self.fail(failure.trace()),
+            Some(Err(failure)) => self.fail(failure.trace(&self.config.vault)),
             None => {}
         }
     }
@@ -222,7 +222,7 @@ impl Supervisor {
     async fn first_word(&mut self, plugin: &Arc<Plugin>) -> Option<Word> {
         let mut observer = match Observer::start(&self.services, &self.config, plugin) {
             Ok(observer) => observer,
-            Err(failure) => return Some(Word::failed(&failure)),
+            Err(failure) => return Some(Word::failed(&failure, &self.config.vault)),
         };
         let word = self.answer(Observer::hear(Some(&mut observer))).await;
         self.observer = Some(observer);
@@ -257,7 +257,11 @@ impl Supervisor {
         match planned {
             Ok(configs) => self.apply(configs).await,
             Err(failure) => {
-                warn!(connector = self.config.name, "no new task configurations: {}", failure.trace());
+                warn!(
+                    connector = self.config.name,
+                    "no new task configurations: {}",
+                    failure.trace(&self.config.vault)
+                );
             }
         }
     }
@@ -293,7 +297,7 @@ impl Supervisor {
         self.swapping.retain(|number| self.tasks.contains(*number));
         self.swap_one();
         if let Err(failure) = &started {
-            self.fail(failure.trace());
+            self.fail(failure.trace(&self.config.vault));
         }
         started.is_ok()
     }

@@ -69,7 +69,7 @@ impl Body for Sink {
         // Where it goes on from what is committed, nothing of before can fail any more.
         self.rejects.clear();
         self.rejects.prepare().await?;
-        let config = ctx.instance_config();
+        let config = ctx.instance_config().await?;
         let setup = ctx.setup(&self.parts.sandbox, None);
         let open = async {
             let mut instance = SinkInstance::new(plugin, setup).await?;

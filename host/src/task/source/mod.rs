@@ -185,7 +185,7 @@ impl Body for Source {
     type Instance = SourceInstance;
 
     async fn open(&mut self, ctx: &mut Context, plugin: &Arc<Plugin>) -> Result<SourceInstance, Failure> {
-        let config = ctx.instance_config();
+        let config = ctx.instance_config().await?;
         let offsets: Arc<dyn OffsetLookup> = Arc::new(self.parts.store.reader(&ctx.identity.connector));
         let setup = ctx.setup(&self.parts.sandbox, Some(offsets));
         let progress = self.progress(ctx).await?;

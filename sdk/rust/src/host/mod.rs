@@ -36,10 +36,12 @@ pub fn wait(most: Duration) {
     }
 }
 
-/// The value of a secret.
+/// The value of a secret that the operator names (`secret.<name>` in the worker's configuration), as it is now.
+///
+/// In a test, [`testing::set_secret`](crate::testing::set_secret) grants it.
 ///
 /// # Errors
-/// The operator has not granted the name (`sandbox.<plugin>.secrets`), or no provider has it.
+/// The operator has not granted the name (`sandbox.<plugin>.secrets`), nobody named it, or its provider does not have it.
 pub fn secret(name: &str) -> Result<String, Error> {
     raw::secret(name).map_err(Error::config)
 }

@@ -57,7 +57,12 @@ thread_local! {
 
 impl plugin::Guest for Plugin {
     fn describe() -> String {
-        manifest("sink", json!([key("file", "STRING", json!(null)), key("hold", "BOOLEAN", json!("false"))]))
+        let keys = [
+            key("file", "STRING", json!(null)),
+            key("hold", "BOOLEAN", json!("false")),
+            key("canary.password", "PASSWORD", json!(null)),
+        ];
+        manifest("sink", json!(keys))
     }
 }
 
@@ -135,6 +140,10 @@ impl Task {
             let failure = Failure { topic: &topic, partition, offset, code: 3, message: "learnt late" };
             outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
         }
+        let message = match fault.as_deref() {
+            Some("tell-outcome") => format!("told {}", self.faults.canaries()?.join(" ")),
+            _ => "told to refuse it".to_owned(),
+        };
         for record in batch.records() {
             let text =
                 |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
@@ -142,7 +151,7 @@ impl Task {
             let offset = record.offset.ok_or_else(|| error(2, "a record without offset"))?;
             if let Some(fault @ ("refuse" | "foreign-outcome")) = fault.as_deref() {
                 let topic = if fault == "foreign-outcome" { "never-seen" } else { topic };
-                let failure = Failure { topic, partition, offset, code: 3, message: "told to refuse it" };
+                let failure = Failure { topic, partition, offset, code: 3, message: &message };
                 outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
             }
             if record.value.is_some_and(|value| value.starts_with(b"bad")) {

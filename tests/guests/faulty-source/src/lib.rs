@@ -49,6 +49,7 @@ impl plugin::Guest for Plugin {
     fn describe() -> String {
         let keys = [
             key("topic", "STRING", json!("faulty")),
+            key("canary.password", "PASSWORD", Value::Null),
             key("records", "LONG", json!("9000000000")),
             key("poll.records", "INT", json!("100")),
         ];

@@ -14,7 +14,7 @@ const VALUES: [u8; 256] = {
 };
 
 /// Appends `data` in base64.
-pub(super) fn encode(data: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(data: &[u8], out: &mut Vec<u8>) {
     out.reserve(data.len().div_ceil(3) * 4);
     for chunk in data.chunks(3) {
         let bits =
@@ -28,7 +28,7 @@ pub(super) fn encode(data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends what `text` stands for; `None`: it is not base64. Padding may be missing.
-pub(super) fn decode(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn decode(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let digits = &text[..text.len() - padding];
     if padding > 2 || (padding > 0 && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
