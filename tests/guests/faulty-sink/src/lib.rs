@@ -149,7 +149,7 @@ impl Task {
                 |bytes: Option<&[u8]>| bytes.map_or("-".into(), |b| String::from_utf8_lossy(b).into_owned());
             let (topic, partition) = (record.run.topic, record.run.partition.unwrap_or(-1));
             let offset = record.offset.ok_or_else(|| error(2, "a record without offset"))?;
-            if let Some(fault @ ("refuse" | "foreign-outcome")) = fault.as_deref() {
+            if let Some(fault @ ("refuse" | "foreign-outcome" | "tell-outcome")) = fault.as_deref() {
                 let topic = if fault == "foreign-outcome" { "never-seen" } else { topic };
                 let failure = Failure { topic, partition, offset, code: 3, message: &message };
                 outcome.fail(failure).map_err(|e| error(2, e.to_string()))?;
