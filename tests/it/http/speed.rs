@@ -105,7 +105,7 @@ fn plugin(reader: &mut Reader, run: usize, total: usize) -> (Duration, f64) {
     });
     let took = begun.elapsed();
     let cpu = (reader.worker.process().usage().unwrap().cpu_ms - before) as f64;
-    let busy = reader.worker.metrics().sum("transom_task_guest_seconds", &[("connector", &name)]);
+    let busy = reader.worker.metrics().sum("transom_task_guest_seconds_total", &[("connector", &name)]);
     eprintln!("    of {took:?}, {:.2} s in the plugin (its waits included)", busy.unwrap_or(0.0));
     rest.delete(&format!("/connectors/{name}")).expect(204);
     (took, cpu)
