@@ -8,12 +8,13 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 plugins := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml)))
 guests := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard tests/guests/*/Cargo.toml)))
 
-.PHONY: help setup build plugins demo test lint docs install
+.PHONY: help setup build plugins demo test test-systems lint docs install
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo             a worker with an embedded broker, at work and tried by faults (ONCE=1: ends by itself)'
 	@echo 'make test             all tests, against a real Kafka'
+	@echo 'make test-systems     those against servers that are slow to build or start'
 	@echo 'make build            the worker: $(target)/release/transom'
 	@echo 'make plugins          the plugins: $(target)/plugins/*.wasm'
 	@echo 'make install          both, under PREFIX=$(PREFIX)'
@@ -37,8 +38,16 @@ demo: plugins
 test:
 	@sh tests/scripts/setup.sh test
 	@sh tests/scripts/kafka-jars.sh >/dev/null
+	@sh tests/scripts/opensearch.sh >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test --workspace
+
+test-systems:
+	@sh tests/scripts/setup.sh test
+	@sh tests/scripts/kafka-jars.sh >/dev/null
+	@sh tests/scripts/elasticsearch.sh >/dev/null
+	$(CARGO) build -p transom
+	$(CARGO) test -p transom-tests --test it systems_ -- --ignored
 
 lint:
 	@sh tests/scripts/setup.sh lint

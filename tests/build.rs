@@ -12,11 +12,11 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Plugins of which tests need a second version, `0.2.0`.
-const SECOND_VERSIONS: [&str; 3] = ["file-sink", "file-source", "http-source"];
+const SECOND_VERSIONS: [&str; 6] = ["elasticsearch-sink", "ethereum-source", "file-sink", "file-source", "http-source", "s3-sink"];
 
 /// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
 /// (see `guests/fault.rs`).
-const VARIANTS: [(&str, &str, &str); 11] = [
+const VARIANTS: [(&str, &str, &str); 14] = [
     ("", "0.1.0", "-"),
     ("_V2", "0.2.0", "-"),
     ("_FAILS_TO_OPEN", "0.3.0", "open fatal"),
@@ -28,6 +28,9 @@ const VARIANTS: [(&str, &str, &str); 11] = [
     ("_WATCHES", "0.9.0", "watches"),
     ("_WATCHES_V2", "0.10.0", "watches"),
     ("_WATCHES_FAILS_TO_START", "0.11.0", "watches start fatal"),
+    ("_HAS_ANOTHER_KIND", "0.12.0", "describe another-kind"),
+    ("_HAS_A_WRONG_DEFAULT", "0.13.0", "describe wrong-default"),
+    ("_DESCRIBES_AT_RANDOM", "0.14.0", "describe random"),
 ];
 
 /// What a faulty plugin's data has in place of version and fault. The same as in `guests/fault.rs`.

@@ -3,6 +3,8 @@
 //! Everything that was found wrong comes back as an [`enum@Error`]; only `main` prints it and ends the
 //! process. The one exception is the second signal, which ends it on the spot.
 
+mod plugin_test;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -106,6 +108,13 @@ Example:
         #[arg(long)]
         json: bool,
     },
+    /// Drive a plugin through the contract, without Kafka, and tell what holds and what does not.
+    ///
+    /// A line for each check: `ok` with what was seen, `FAILED` with what is wrong and what the contract says, or
+    /// `skipped` with why. The exit code is 0 if none failed. A sink gets records that are made up and writes them
+    /// where its settings say; a source is read several times.
+    #[command(after_help = plugin_test::EXAMPLE)]
+    Test(plugin_test::Arguments),
 }
 
 /// Why the program ends without having done what it was asked.
@@ -201,6 +210,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
             runtime()?.block_on(demo::run(options)).map_err(|error| Error::Start(Box::new(error)))?;
         }
         Command::Plugin(PluginCommand::Check { file, json }) => check_plugin(&file, json)?,
+        Command::Plugin(PluginCommand::Test(arguments)) => return plugin_test::run(arguments),
         Command::Compile { arguments } => return Ok(plugin::compile_child_main(arguments)),
     }
     Ok(ExitCode::SUCCESS)
@@ -208,13 +218,19 @@ pub fn run(cli: Cli) -> Result<ExitCode, Error> {
 
 /// Tells on standard output what the plugin is.
 fn check_plugin(file: &Path, json: bool) -> Result<(), Error> {
-    let settings = EngineSettings { cache: cache_folder(), cache_max: CACHE_MAX, compiler: program()? };
-    let engine = Engine::new(settings).map_err(|error| Error::Engine(Box::new(error)))?;
-    let report = plugin::check(&engine, file)
+    let report = plugin::check(&engine()?, file)
         .map_err(|error| Error::Plugin { file: file.to_owned(), source: Box::new(error) })?;
-    let text = if json { report.to_json() } else { report.to_string() };
-    let written = writeln!(io::stdout(), "{}", text.trim_end());
+    print(if json { report.to_json() } else { report.to_string() }.trim_end())
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let written = writeln!(io::stdout(), "{text}");
     written.map_err(|source| Error::System { what: "write to standard output", source })
+}
+
+fn engine() -> Result<Engine, Error> {
+    let settings = EngineSettings { cache: cache_folder(), cache_max: CACHE_MAX, compiler: program()? };
+    Engine::new(settings).map_err(|error| Error::Engine(Box::new(error)))
 }
 
 /// Where compiled code is kept: where a worker of this user keeps it too, unless told otherwise.

@@ -46,6 +46,7 @@
 //! |---|---|
 //! | command line | `cli`: arguments → worker → exit code |
 //! | demo | `demo`: a worker with an embedded broker and something to look at |
+//! | test of plugins | `kit`: drives a plugin through the contract, without Kafka |
 //! | outside | `rest`: decode → worker → encode; only it names axum |
 //! | process | `worker`: owns the connectors, follows the plugins on disk |
 //! | connector | `connector`: an actor for each; life cycle as a pure state machine |
@@ -68,6 +69,7 @@ mod connector;
 mod convert;
 mod demo;
 mod kafka;
+mod kit;
 mod lock;
 mod offsets;
 mod plugin;

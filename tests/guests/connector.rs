@@ -33,9 +33,17 @@ struct Connector {
 
 impl connector::Guest for Plugin {
     fn validate(config: String) -> String {
-        match parse(&config).and_then(|config| Faults::new(config).call("validate")) {
-            Ok(None) => String::new(),
-            Ok(Some(_)) => "{".to_owned(),
+        let odd = config.contains('\u{7f}');
+        match parse(&config)
+            .and_then(|config| Faults::new(config).call("validate"))
+            .map(Option::unwrap_or_default)
+        {
+            Ok(fault) if fault.is_empty() => String::new(),
+            Ok(fault) if fault == "brittle" => {
+                assert!(!odd, "told to break at odd values");
+                String::new()
+            }
+            Ok(_) => "{".to_owned(),
             Err(e) => json!({ "errors": { "fault": [e.message] } }).to_string(),
         }
     }
@@ -88,6 +96,9 @@ impl Connector {
         Ok(match fault.as_deref() {
             None => configs,
             Some("no-tasks") => Vec::new(),
+            Some("random-tasks") => {
+                vec![json!({ "share": fault::random().to_string() }).to_string(); max_tasks]
+            }
             Some("too-many-tasks") => vec![json!(config).to_string(); max_tasks + 1],
             Some(_) => vec!["{".to_owned()],
         })
@@ -102,7 +113,9 @@ impl Connector {
     fn watch(&mut self, max_wait_ms: u32) -> Result<bool, Error> {
         let end = Instant::now() + Duration::from_millis(max_wait_ms.into());
         self.journal("watch");
-        self.faults.call("watch")?;
+        if self.faults.call("watch")?.as_deref() == Some("deaf") {
+            thread::sleep(end.saturating_duration_since(Instant::now()));
+        }
         while self.outside()? == self.planned {
             if Instant::now() >= end || host::should_stop() {
                 return Ok(false);

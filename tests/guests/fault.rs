@@ -9,16 +9,20 @@
 //! | `fault.after.records` | only after this many records went through this instance |
 //! | `fault.times` | so often, in this instance; else for ever |
 //! | `fault.while` | only while this file exists; its directory must be granted |
-//! | `fault.file`, `fault.address` | what `read`, `write`, `handles` and `connect` want |
+//! | `fault.file` | what `read`, `write`, `handles`, `lock` and `once` want |
+//! | `fault.address`, `fault.text` | what the ways out of the sandbox want: see `reach` |
+//! | `fault.generation` | only in this `transom.generation` |
+//! | `fault.batch` | for `deaf` in `put`: only in puts of so many records at least |
 //! | `fault.ms` | how long `slow` sleeps, and after what time `retriable-late` wants to be called again |
 //! | `fault.offset`, `fault.bytes` | what `patch` does to a batch: bytes in hexadecimal, and where |
 //! | `journal` | a file that gets a line for every call, after it went well |
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::hint::black_box;
 use std::io::Write as _;
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, mem, process, thread};
@@ -27,6 +31,7 @@ use serde_json::Value;
 
 use crate::bindings::transom::connect::host;
 use crate::bindings::transom::connect::types::Error;
+use crate::reach;
 
 /// Replaced in the built component: version, then `watches` if it does, then nothing or a call and its fault.
 static MARKER: &str = "transom-variant:0.1.0 -                        ";
@@ -82,15 +87,42 @@ pub(crate) fn manifest(kind: &str, config: Value) -> String {
     let name = match faults.call("describe") {
         Ok(None) => format!("faulty-{kind}"),
         Ok(Some(what)) if what == "another-name" => "somebody-else".to_owned(),
+        Ok(Some(what)) if what != "garbage" => {
+            return odd_manifest(&what, kind, config);
+        }
         _ => return "{\"name\": 7".to_owned(),
     };
+    write_manifest(&name, kind, "Misbehaves as its configuration says.", config)
+}
+
+/// One that is wrong in a way that can be read.
+fn odd_manifest(what: &str, kind: &str, mut config: Value) -> String {
+    let name = format!("faulty-{kind}");
+    match what {
+        "another-kind" => write_manifest(&name, if kind == "source" { "sink" } else { "source" }, "", config),
+        "wrong-default" => {
+            let mut wrong = key("wrong", "INT", serde_json::json!("5"));
+            wrong["validator"] = serde_json::json!({ "min": 10 });
+            config.as_array_mut().expect("a list of keys").push(wrong);
+            write_manifest(&name, kind, "", config)
+        }
+        _ => write_manifest(&name, kind, &format!("Random: {}", random()), config),
+    }
+}
+
+fn write_manifest(name: &str, kind: &str, doc: &str, config: Value) -> String {
     let class = format!("org.example.Faulty{}", if kind == "source" { "Source" } else { "Sink" });
     serde_json::json!({
         "name": name, "version": version(), "kind": kind, "class": class, "aliases": [format!("faulty-{kind}")],
-        "doc": "Misbehaves as its configuration says.", "batch_versions": [1], "capabilities": ["fs"],
+        "doc": doc, "batch_versions": [1], "capabilities": ["fs"],
         "watch": watches(), "config": config,
     })
     .to_string()
+}
+
+/// Another number in each instance.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// A key of the manifest.
@@ -135,6 +167,7 @@ impl Faults {
         let due = *calls > self.number("fault.after").unwrap_or(0)
             && self.records >= self.number("fault.after.records").unwrap_or(0)
             && self.struck < self.number("fault.times").unwrap_or(u64::MAX)
+            && self.text("fault.generation").is_none_or(|one| self.text("transom.generation") == Some(one))
             && self.text("fault.while").is_none_or(|file| Path::new(file).exists());
         if at != self.at || self.what.is_empty() || !due {
             return Ok(None);
@@ -173,6 +206,8 @@ impl Faults {
             "grow" => loop {
                 self.hoard.push(vec![1; 1 << 20]);
             },
+            "hungry" => hungry(),
+            "lock" => self.lock()?,
             // A megabyte a call, as a leak would.
             "leak" => self.hoard.push(vec![1; 1 << 20]),
             "recurse" => drop(black_box(recurse(0))),
@@ -181,7 +216,7 @@ impl Faults {
             "print-flood" => (0..100_000).for_each(|n| eprintln!("flood {n}")),
             "metric-flood" => (0..100_000).for_each(|n| host::metric(&format!("flood_{n}"), f64::from(n))),
             "handles" => self.open_for_ever()?,
-            "read" | "write" | "connect" | "environment" | "secret" => self.reach_out(what)?,
+            "read" | "write" | "environment" | "secret" => self.reach_out(what)?,
             "retriable-late" => {
                 let wait = self.number("fault.ms").unwrap_or(1000);
                 let retry_after_ms = u32::try_from(wait).unwrap_or(u32::MAX);
@@ -193,9 +228,21 @@ impl Faults {
             "config" => return Err(error(4, format!("told to refuse the configuration in {at}"))),
             "unknown-code" => return Err(error(4711, format!("told to fail in an unknown way in {at}"))),
             "long-error" => return Err(error(2, "long ".repeat(1 << 20))),
-            _ => return Ok(false),
+            _ => {
+                let of = |key: &str| self.text(key).unwrap_or_default();
+                let went = reach::out(what, of("fault.address"), of("fault.text"));
+                return went.map_err(|e| error(4, format!("{what}: {e}")));
+            }
         }
         Ok(true)
+    }
+
+    /// Holds a file while it works, and does not look who left it there.
+    fn lock(&self) -> Result<(), Error> {
+        let file = self.text("fault.file").unwrap_or_default();
+        File::create_new(file).map_err(|e| error(2, format!("locked: {e}")))?;
+        thread::sleep(Duration::from_millis(10));
+        fs::remove_file(file).map_err(|e| error(2, format!("unlocking: {e}")))
     }
 
     fn open_for_ever(&self) -> Result<(), Error> {
@@ -211,16 +258,18 @@ impl Faults {
         let result = match what {
             "read" => fs::read(file).map(drop).map_err(|e| e.to_string()),
             "write" => fs::write(file, "written").map_err(|e| e.to_string()),
-            "connect" => {
-                let address = self.text("fault.address").unwrap_or_default();
-                TcpStream::connect(address).map(drop).map_err(|e| e.to_string())
-            }
             "secret" => host::secret("any").map(drop),
             _ if env::vars().count() + env::args().count() == 0 => Ok(()),
             _ => Err(format!("{:?} {:?}", env::vars().collect::<Vec<_>>(), env::args().collect::<Vec<_>>())),
         };
         result.map_err(|e| error(2, format!("{what}: {e}")))
     }
+}
+
+/// Cannot live without a large buffer, and does not give up.
+fn hungry() {
+    let mut buffer: Vec<u8> = Vec::new();
+    while black_box(&mut buffer).try_reserve_exact(32 << 20).is_err() {}
 }
 
 #[cfg(target_arch = "wasm32")]

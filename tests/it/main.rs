@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod elasticsearch;
+mod ethereum;
 mod faults;
+mod grants;
 mod harness;
 mod http;
 mod java_files;
 mod kills;
+mod kit;
 mod main_job;
 mod membership;
 mod memory;
@@ -16,6 +20,7 @@ mod producers;
 mod rebalances;
 mod records;
 mod rest;
+mod s3;
 mod shutdown;
 mod speed;
 mod start;

@@ -3,7 +3,8 @@
 #
 #   setup.sh build   what building the worker and the plugins needs
 #   setup.sh lint    and what the linters need
-#   setup.sh test    and what the tests need: a real Kafka, so Java and Maven; a faulty network, so Go
+#   setup.sh test    and what the tests need: Java and Maven for Kafka, Elasticsearch and OpenSearch, Go for
+#                    a faulty network and S3, npm for an Ethereum node
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu
@@ -33,6 +34,7 @@ need 'pkg-config --exists openssl' libssl-dev "OpenSSL's headers (libssl-dev)"
 if [ "$what" = test ]; then
   need 'have java' default-jdk-headless 'a JDK 17 or newer'
   need 'have mvn' maven 'Maven'
+  need 'have npm' npm 'npm'
 fi
 
 if [ -n "$packages" ]; then

@@ -5,6 +5,9 @@
 //! * [`Worker`] is the `transom` binary in a folder of its own, to be killed, ended and started again.
 //! * [`guests`] are the plugins, the real ones and those that misbehave, built by `build.rs`.
 //! * [`https::Https`] is a server for plugins that ask one.
+//! * [`ethereum::Ethereum`] is a node with a chain of its own.
+//! * [`versitygw::versitygw`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
+//! * [`search`] has a real OpenSearch and a real Elasticsearch.
 //! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
@@ -13,14 +16,18 @@
 //!
 //! Tests wait for what they need ([`wait::until`]) and never for a time.
 
+pub mod ethereum;
 pub mod file_job;
+pub mod gate;
 pub mod guests;
 pub mod https;
 pub mod java;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod search;
 pub mod toxiproxy;
+pub mod versitygw;
 pub mod wait;
 pub mod worker;
 

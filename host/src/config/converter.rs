@@ -44,7 +44,7 @@ const HEADER_CLASSES: &[&str] = &[
 impl Converter {
     /// The converter that `key` (`key.converter` or `value.converter`) names; `None` where it is not set, and
     /// where something is wrong with it.
-    pub(super) fn read(key: &str, raw: &RawConfig, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(key: &str, raw: &RawConfig, problems: &mut Problems) -> Option<Self> {
         let class = raw.get(key)?.trim();
         let settings = settings(key, raw);
         match find(class, CLASSES) {

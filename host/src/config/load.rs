@@ -1,5 +1,6 @@
 //! Reading the files that users name, and what surrounds the worker: the only place that does.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::worker::{Surroundings, WorkerConfig};
-use super::{Problem, Problems, Properties, RawConfig, Target};
+use super::{Problem, Problems, Properties, RawConfig, Sandboxes, Target};
 
 /// A connector from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
 /// Reads a file in PEM that the operator named.
 ///
 /// # Errors
-/// It cannot be read; the error names it.
+/// It cannot be read.
 pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    fs::read(path)
 }
 
 /// Checks a worker's configuration, wherever it comes from.
@@ -45,14 +46,65 @@ pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
 /// Everything that is wrong with it.
 pub(crate) fn check_worker(raw: &RawConfig) -> Result<WorkerConfig, Problems> {
     let surroundings = Surroundings {
-        // Variables whose name or value is no text are of no use to anybody here.
-        variables: env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
+        variables: variables(),
         hostname: hostname(),
         directory: env::current_dir().map_err(|error| unreadable(Path::new("."), &error))?,
     };
     WorkerConfig::parse(raw, &surroundings)
+}
+
+/// Reads what a plugin that is tested alone may do: the `sandbox.*` of a worker's configuration, and beside it
+/// grants such as `fs=/dir:rw`, which win. One that is given several times is a list.
+///
+/// # Errors
+/// The file cannot be read, or everything that is wrong with what is granted.
+pub(crate) fn load_sandbox(
+    worker: Option<&Path>,
+    plugin: &str,
+    grants: &[String],
+) -> Result<Sandboxes, Problems> {
+    let mut raw = match worker {
+        Some(path) => Properties::parse(&read(path)?)?.into_map(),
+        None => RawConfig::new(),
+    };
+    let mut problems = Problems::default();
+    let mut given = RawConfig::new();
+    for grant in grants {
+        let Some((what, value)) = grant.split_once('=') else {
+            problems.push(Problem::without_value(grant, "a grant is written as fs=/dir:rw"));
+            continue;
+        };
+        let list = given.entry(format!("sandbox.{plugin}.{}", what.trim())).or_default();
+        list.push_str(if list.is_empty() { "" } else { "," });
+        list.push_str(value);
+    }
+    raw.append(&mut given);
+    let sandboxes = Sandboxes::read(&raw, &variables(), &mut problems);
+    problems.or(sandboxes)
+}
+
+/// Reads settings from where the command line has them: `key=value`, or the name of a file as
+/// [`load_connector`] takes it, though it may name no connector. What comes later wins.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn load_settings(given: &[String]) -> Result<RawConfig, Problems> {
+    let mut problems = Problems::default();
+    let mut config = RawConfig::new();
+    for text in given {
+        let settings = match text.split_once('=') {
+            Some((key, value)) => Ok(RawConfig::from([(key.trim().to_owned(), value.to_owned())])),
+            None => read_settings(Path::new(text)).map(|(name, mut settings, _)| {
+                settings.extend(name.map(|name| ("name".to_owned(), name)));
+                settings
+            }),
+        };
+        match settings {
+            Ok(mut settings) => config.append(&mut settings),
+            Err(found) => problems.0.extend(found.0),
+        }
+    }
+    problems.or(config)
 }
 
 /// Reads a connector's configuration: a `.properties` file, or JSON, either `{"name", "config",
@@ -61,16 +113,20 @@ pub(crate) fn check_worker(raw: &RawConfig) -> Result<WorkerConfig, Problems> {
 /// # Errors
 /// The file cannot be read or is no such file.
 pub(crate) fn load_connector(path: &Path) -> Result<ConnectorFile, Problems> {
-    let bytes = read(path)?;
-    let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let (name, config, target) = if json {
-        from_json(path, &bytes)?
-    } else {
-        (None, Properties::parse(&bytes)?.into_map(), Target::Running)
-    };
+    let (name, config, target) = read_settings(path)?;
     match name.or_else(|| config.get("name").cloned()).map(|name| name.trim().to_owned()) {
         Some(name) if !name.is_empty() => Ok(ConnectorFile { path: path.to_owned(), name, config, target }),
         _ => Err(one(Problem::without_value("name", format!("{} names no connector", path.display())))),
+    }
+}
+
+/// A connector's name, where it stands beside its settings, these, and what it shall be doing.
+fn read_settings(path: &Path) -> Result<(Option<String>, RawConfig, Target), Problems> {
+    let bytes = read(path)?;
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        from_json(path, &bytes)
+    } else {
+        Ok((None, Properties::parse(&bytes)?.into_map(), Target::Running))
     }
 }
 
@@ -135,6 +191,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problems {
 
 fn one(problem: Problem) -> Problems {
     Problems(vec![problem])
+}
+
+/// The environment. Variables whose name or value is no text are of no use to anybody here.
+fn variables() -> BTreeMap<String, String> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The machine's name, as others may know it.

@@ -37,7 +37,9 @@ pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{
     ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
 };
-pub(crate) use self::load::{ConnectorFile, check_worker, load_connector, load_worker, read_pem};
+pub(crate) use self::load::{
+    ConnectorFile, check_worker, load_connector, load_sandbox, load_settings, load_worker, read_pem,
+};
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::net::{NetGrant, NetScheme, address, plain};
 pub(crate) use self::problem::{Problem, Problems};

@@ -116,31 +116,16 @@ pub(crate) fn fs_key(plugin: &str, dir: &Path, write: bool) -> String {
     format!("sandbox.{plugin}.fs={}{rw}", dir.display())
 }
 
-/// What is said about one plugin, or about all: only what is said.
+/// All that is said, by plugin; looked at when it was read, so that it can be said again for each plugin.
 #[derive(Debug, Clone, Default)]
-struct Settings {
-    fs: Option<Vec<Grant>>,
-    net: Option<Vec<NetGrant>>,
-    net_connections: Option<usize>,
-    net_rate: Option<u64>,
-    net_timeout: Option<Duration>,
-    net_response_max: Option<u64>,
-    tls_ca: Option<Vec<PathBuf>>,
-    tls_certificate: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    secrets: Option<Vec<String>>,
-    env: Option<Vec<(String, String)>>,
-    topics: Option<Vec<String>>,
-    memory_max: Option<usize>,
-    cpu_max_permille: Option<u32>,
-    call_timeout: Option<Duration>,
-    log_rate: Option<u32>,
-    sha256: Option<String>,
+pub(crate) struct Sandboxes {
+    /// What is not said at all.
+    base: Sandbox,
+    /// By plugin: settings and their values.
+    said: BTreeMap<String, Vec<(&'static str, String)>>,
+    /// The worker's environment, of which plugins are granted parts.
+    variables: BTreeMap<String, String>,
 }
-
-/// All that is said, by plugin.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sandboxes(BTreeMap<String, Settings>);
 
 /// The plugin's name that stands for all.
 const DEFAULT: &str = "default";
@@ -152,34 +137,40 @@ impl Sandboxes {
         variables: &BTreeMap<String, String>,
         problems: &mut Problems,
     ) -> Self {
-        let mut all = Self::default();
+        let mut all = Self { variables: variables.clone(), ..Self::default() };
         for (key, value) in raw {
             let Some(rest) = key.strip_prefix("sandbox.") else { continue };
-            let Some((plugin, what)) = split(rest) else {
-                problems.push(Problem::new(key, value, unknown(rest)));
-                continue;
-            };
-            let settings = all.0.entry(plugin.to_owned()).or_default();
-            let mut set = || {
-                if plugin == DEFAULT && what == "sha256" {
-                    return Err("name the plugin: one content cannot be that of all".to_owned());
-                }
-                settings.set(what, value, variables)
-            };
-            if let Err(message) = set() {
-                problems.push(Problem::new(key, value, message));
+            match all.say(rest, value) {
+                Ok(()) => {}
+                Err(message) => problems.push(Problem::new(key, value, message)),
             }
         }
         all
     }
 
+    fn say(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let (plugin, what) = split(key).ok_or_else(|| unknown(key))?;
+        if plugin == DEFAULT && what == "sha256" {
+            return Err("name the plugin: one content cannot be that of all".to_owned());
+        }
+        Sandbox::default().set(what, value, &self.variables)?;
+        self.said.entry(plugin.to_owned()).or_default().push((what, value.to_owned()));
+        Ok(())
+    }
+
     /// The default with the plugin's own settings over it.
     pub(crate) fn of(&self, plugin: &str) -> Sandbox {
-        let mut sandbox = Sandbox::default();
-        for settings in [self.0.get(DEFAULT), self.0.get(plugin)].into_iter().flatten() {
-            settings.clone().apply(&mut sandbox);
+        let mut sandbox = self.base.clone();
+        for (what, value) in [DEFAULT, plugin].iter().filter_map(|name| self.said.get(*name)).flatten() {
+            sandbox.set(what, value, &self.variables).expect("looked at when it was read");
         }
         sandbox
+    }
+
+    /// `default`, and every plugin that is named.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &str> {
+        let named = self.said.keys().map(String::as_str).filter(|name| *name != DEFAULT);
+        std::iter::once(DEFAULT).chain(named)
     }
 }
 
@@ -193,32 +184,13 @@ impl Sandboxes {
     }
 
     /// The same for every plugin.
-    pub(crate) fn same(sandbox: Sandbox) -> Self {
-        let settings = Settings {
-            fs: Some(sandbox.fs),
-            net: Some(sandbox.net),
-            net_connections: Some(sandbox.net_connections),
-            net_rate: sandbox.net_rate,
-            net_timeout: Some(sandbox.net_timeout),
-            net_response_max: Some(sandbox.net_response_max),
-            tls_ca: Some(sandbox.tls_ca),
-            tls_certificate: sandbox.tls_certificate,
-            tls_key: sandbox.tls_key,
-            secrets: Some(sandbox.secrets),
-            env: Some(sandbox.env),
-            topics: sandbox.topics,
-            memory_max: Some(sandbox.memory_max),
-            cpu_max_permille: sandbox.cpu_max_permille,
-            call_timeout: Some(sandbox.call_timeout),
-            log_rate: Some(sandbox.log_rate),
-            sha256: sandbox.sha256,
-        };
-        Self(BTreeMap::from([(DEFAULT.to_owned(), settings)]))
+    pub(crate) fn same(base: Sandbox) -> Self {
+        Self { base, ..Self::default() }
     }
 }
 
 /// Plugin and setting. The setting is looked for at the end: a plugin's name may have dots.
-fn split(key: &str) -> Option<(&str, &str)> {
+fn split(key: &str) -> Option<(&str, &'static str)> {
     SANDBOX_KEYS.iter().find_map(|(what, ..)| {
         let plugin = key.strip_suffix(what)?.strip_suffix('.')?;
         (!plugin.is_empty()).then_some((plugin, *what))
@@ -236,61 +208,32 @@ fn unknown(key: &str) -> String {
     }
 }
 
-impl Settings {
+impl Sandbox {
+    /// Takes one setting over.
     fn set(&mut self, what: &str, value: &str, variables: &BTreeMap<String, String>) -> Result<(), String> {
         let value = value.trim();
         match what {
-            "fs" => self.fs = Some(grants(value)?),
+            "fs" => self.fs = grants(value)?,
             "net" => {
-                self.net =
-                    Some(list(value).iter().map(|text| NetGrant::parse(text)).collect::<Result<_, _>>()?);
+                self.net = list(value).iter().map(|text| NetGrant::parse(text)).collect::<Result<_, _>>()?
             }
-            "net.connections.max" => self.net_connections = Some(number(value, 1, 10_000)?),
+            "net.connections.max" => self.net_connections = number(value, 1, 10_000)?,
             "net.rate.max" => self.net_rate = Some(number(value, 1024, u64::MAX)?),
-            "net.timeout.ms" => {
-                self.net_timeout = Some(Duration::from_millis(number(value, 1, u32::MAX.into())?));
-            }
-            "net.response.max" => self.net_response_max = Some(number(value, 1, u64::MAX)?),
-            "tls.ca" => self.tls_ca = Some(files(value)?),
+            "net.timeout.ms" => self.net_timeout = milliseconds(value)?,
+            "net.response.max" => self.net_response_max = number(value, 1, u64::MAX)?,
+            "tls.ca" => self.tls_ca = files(value)?,
             "tls.certificate" => self.tls_certificate = Some(file(value)?),
             "tls.key" => self.tls_key = Some(file(value)?),
-            "secrets" => self.secrets = Some(list(value)),
-            "env" => self.env = Some(environment(value, variables)),
+            "secrets" => self.secrets = list(value),
+            "env" => self.env = environment(value, variables),
             "topics" => self.topics = Some(list(value)),
-            "memory.max" => self.memory_max = Some(number(value, 1 << 16, usize::MAX)?),
+            "memory.max" => self.memory_max = number(value, 1 << 16, usize::MAX)?,
             "cpu.max" => self.cpu_max_permille = Some(share(value)?),
-            "call.timeout.ms" => {
-                self.call_timeout = Some(Duration::from_millis(number(value, 1, u32::MAX.into())?));
-            }
-            "log.rate" => self.log_rate = Some(number(value, 0, u32::MAX)?),
+            "call.timeout.ms" => self.call_timeout = milliseconds(value)?,
+            "log.rate" => self.log_rate = number(value, 0, u32::MAX)?,
             _ => self.sha256 = Some(sha256(value)?),
         }
         Ok(())
-    }
-
-    fn apply(self, sandbox: &mut Sandbox) {
-        fn over<T>(target: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *target = value;
-            }
-        }
-        over(&mut sandbox.fs, self.fs);
-        over(&mut sandbox.net, self.net);
-        over(&mut sandbox.net_connections, self.net_connections);
-        over(&mut sandbox.net_rate, self.net_rate.map(Some));
-        over(&mut sandbox.net_timeout, self.net_timeout);
-        over(&mut sandbox.net_response_max, self.net_response_max);
-        over(&mut sandbox.tls_ca, self.tls_ca);
-        over(&mut sandbox.tls_certificate, self.tls_certificate.map(Some));
-        over(&mut sandbox.tls_key, self.tls_key.map(Some));
-        over(&mut sandbox.secrets, self.secrets);
-        over(&mut sandbox.env, self.env);
-        over(&mut sandbox.topics, self.topics.map(Some));
-        over(&mut sandbox.memory_max, self.memory_max);
-        over(&mut sandbox.cpu_max_permille, self.cpu_max_permille.map(Some));
-        over(&mut sandbox.call_timeout, self.call_timeout);
-        over(&mut sandbox.log_rate, self.log_rate);
-        over(&mut sandbox.sha256, self.sha256.map(Some));
     }
 }
 
@@ -351,6 +294,10 @@ fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     value.parse().ok().filter(|number| *number >= min && *number <= max).ok_or(range)
 }
 
+fn milliseconds(value: &str) -> Result<Duration, String> {
+    number(value, 1, u32::MAX.into()).map(Duration::from_millis)
+}
+
 fn share(value: &str) -> Result<u32, String> {
     let share: Option<f64> = value.parse().ok();
     let share = share.filter(|share| *share >= 0.001 && *share <= 1000.0);
@@ -366,105 +313,5 @@ fn sha256(value: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> (Sandboxes, Problems) {
-        let raw = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let variables = [("AWS_KEY", "k"), ("AWS_REGION", "r"), ("HOME", "/root")];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let mut problems = Problems::default();
-        (Sandboxes::read(&raw, &variables, &mut problems), problems)
-    }
-
-    fn sandbox(pairs: &[(&str, &str)]) -> Sandbox {
-        let (all, problems) = read(pairs);
-        assert_eq!(problems.to_string(), "");
-        all.of("p")
-    }
-
-    #[track_caller]
-    fn refused(key: &str, value: &str, message: &str) {
-        let (_, problems) = read(&[(key, value)]);
-        assert_eq!(problems.0.len(), 1, "{problems}");
-        assert!(problems.0[0].message.contains(message), "{problems}");
-    }
-
-    #[test]
-    fn nothing_is_granted_that_is_not_listed() {
-        let sandbox = sandbox(&[("sandbox.other.fs", "/data:rw")]);
-        assert_eq!(sandbox, Sandbox::default());
-        assert!(
-            sandbox.fs.is_empty() && sandbox.env.is_empty() && sandbox.net.is_empty() && !sandbox.blocks()
-        );
-    }
-
-    #[test]
-    fn directories_are_read_only_unless_told_otherwise() {
-        let sandbox = sandbox(&[("sandbox.p.fs", " /data/in/ , /data/out:rw")]);
-        let grant = |dir: &str, write| Grant { dir: dir.into(), write };
-        assert_eq!(sandbox.fs, [grant("/data/in", false), grant("/data/out", true)]);
-        assert!(sandbox.blocks());
-    }
-
-    #[test]
-    fn the_plugins_own_setting_wins_over_the_default() {
-        let sandbox = sandbox(&[
-            ("sandbox.default.fs", "/a"),
-            ("sandbox.default.memory.max", "1000000"),
-            ("sandbox.default.log.rate", "7"),
-            ("sandbox.p.memory.max", "2000000"),
-            ("sandbox.p.fs", ""),
-        ]);
-        assert_eq!((sandbox.memory_max, sandbox.log_rate, sandbox.fs.len()), (2_000_000, 7, 0));
-    }
-
-    #[test]
-    fn a_plugins_name_may_have_dots() {
-        let (all, problems) = read(&[("sandbox.my.own.call.timeout.ms", "5")]);
-        assert_eq!(problems.0.len(), 0);
-        assert_eq!(all.of("my.own").call_timeout, Duration::from_millis(5));
-    }
-
-    #[test]
-    fn environment_is_granted_by_name_or_pattern() {
-        assert_eq!(sandbox(&[("sandbox.p.env", "AWS_*")]).env.len(), 2);
-        assert_eq!(sandbox(&[("sandbox.p.env", "HOME,NOT_THERE")]).env, [("HOME".into(), "/root".into())]);
-    }
-
-    #[test]
-    fn topics_are_open_until_they_are_listed() {
-        assert!(sandbox(&[]).may_write_topic("any"));
-        let listed = sandbox(&[("sandbox.p.topics", "a,logs-*")]);
-        assert!(
-            listed.may_write_topic("a") && listed.may_write_topic("logs-1") && !listed.may_write_topic("b")
-        );
-        assert!(!sandbox(&[("sandbox.p.topics", "")]).may_write_topic("a"));
-    }
-
-    #[test]
-    fn what_is_wrong_says_what_would_be_right() {
-        refused("sandbox.p.fs", "data", "absolute path");
-        refused("sandbox.p.fs", "/data/../etc", "absolute path");
-        refused("sandbox.p.fs", "/data,/data:rw", "listed twice");
-        refused("sandbox.p.memory.max", "1GB", "whole number");
-        refused("sandbox.p.call.timeout.ms", "0", "from 1");
-        refused("sandbox.p.cpu.max", "half", "share of a core");
-        refused("sandbox.p.sha256", "abc", "64 hexadecimal digits");
-        refused("sandbox.default.sha256", &"0".repeat(64), "name the plugin");
-        refused("sandbox.p.memory.maxx", "1", "did you mean sandbox.<plugin>.memory.max");
-        refused("sandbox.fs", "/data", "did you mean sandbox.<plugin>.fs?");
-        refused("sandbox.p.everything", "/data", "followed by one of");
-    }
-
-    #[test]
-    fn a_throw_away_instance_keeps_the_limits_and_loses_the_grants() {
-        let sandbox = sandbox(&[("sandbox.p.fs", "/data:rw"), ("sandbox.p.memory.max", "70000")]);
-        assert_eq!(sandbox.nothing(), Sandbox { memory_max: 70_000, ..Sandbox::default() });
-    }
-
-    #[test]
-    fn the_key_of_a_grant_can_be_pasted_into_the_configuration() {
-        assert_eq!(fs_key("file-sink", Path::new("/data/out"), true), "sandbox.file-sink.fs=/data/out:rw");
-    }
-}
+#[path = "sandbox_tests.rs"]
+mod tests;

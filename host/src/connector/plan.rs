@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems, Sandbox};
-use crate::plugin::{ConnectorInstance, Plugin, Setup};
+use crate::plugin::{ConnectorInstance, Plugin, Setup, validation_errors};
 use crate::task::failure::Failure;
 use crate::task::spawn::{Place, Running};
 
@@ -92,19 +92,16 @@ pub(crate) async fn validate(
     .await;
     let class = config.raw.get("connector.class").cloned().unwrap_or_default();
     let answer = match answer {
-        Ok(answer) if answer.is_empty() => return Ok(()),
         Ok(answer) => answer,
         Err(failure) => return Err(Problems(vec![Problem::new("connector.class", class, failure.trace())])),
     };
     let mut problems = Problems::default();
-    match serde_json::from_str::<Answer>(&answer) {
-        Ok(answer) => {
-            for (key, messages) in answer.errors {
-                for message in messages {
-                    let secret = asked_for_secret(plugin, &key);
-                    let value = config.raw.get(&key).filter(|_| !secret).cloned();
-                    problems.push(Problem { key: key.clone(), value, message });
-                }
+    match validation_errors(&answer) {
+        Ok(errors) => {
+            for (key, message) in errors {
+                let secret = asked_for_secret(plugin, &key);
+                let value = config.raw.get(&key).filter(|_| !secret).cloned();
+                problems.push(Problem { key, value, message });
             }
         }
         Err(error) => problems.push(Problem::new(
@@ -119,13 +116,6 @@ pub(crate) async fn validate(
 /// Whether the value of a key must not be shown.
 fn asked_for_secret(plugin: &Plugin, key: &str) -> bool {
     plugin.manifest().config.iter().any(|known| known.name == key && known.is_secret())
-}
-
-/// What `connector.validate` answers.
-#[derive(serde::Deserialize)]
-struct Answer {
-    #[serde(default)]
-    errors: BTreeMap<String, Vec<String>>,
 }
 
 fn setup(services: &Services, connector: &str, plugin: &Plugin) -> Setup {

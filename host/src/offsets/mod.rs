@@ -12,4 +12,5 @@ mod lookup;
 mod store;
 
 pub(crate) use ledger::Ledger;
-pub(crate) use store::{OffsetStore, StoreError};
+pub(crate) use lookup::answer;
+pub(crate) use store::{OffsetStore, StoreError, canonical};

@@ -192,7 +192,7 @@ fn checked(position: Position) -> Result<Position, StoreError> {
 }
 
 /// The same text for all ways of writing one JSON object.
-pub(super) fn canonical(what: &'static str, text: &str) -> Result<String, StoreError> {
+pub(crate) fn canonical(what: &'static str, text: &str) -> Result<String, StoreError> {
     match serde_json::from_str::<Value>(text) {
         Ok(mut value @ Value::Object(_)) => {
             value.sort_all_objects();

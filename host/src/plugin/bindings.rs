@@ -2,8 +2,8 @@
 //!
 //! One `bindgen!` binds the world that has every export; what a component is, is learnt from the
 //! exports it has (see [`Exports`]). Exports are called asynchronously: the guest runs on a fiber and
-//! gives the thread back at every tick. Imports are plain functions, except the one that may have to
-//! wait for a store. A batch goes down as a borrowed slice (one copy, into the guest's memory) and
+//! gives the thread back at every tick. Imports are plain functions, except those that may have to
+//! wait for a store or for the network. A batch goes down as a borrowed slice (one copy, into the guest's memory) and
 //! comes up as a vector (one copy, out of it).
 
 mod generated {
@@ -12,13 +12,18 @@ mod generated {
         world: "transom:connect/worker-side",
         imports: {
             "transom:connect/source-context.offsets": async,
+            "transom:connect/net.connect": async,
+            "transom:connect/net.start-tls": async,
+            "transom:connect/net.send": async,
+            "transom:connect/net.receive": async,
+            "transom:connect/net.close": async,
         },
         exports: { default: async },
     });
 }
 
 pub(crate) use generated::exports::transom::connect::{connector, plugin, sink_task, source_task, transform};
-pub(crate) use generated::transom::connect::{host, sink_context, source_context, types};
+pub(crate) use generated::transom::connect::{host, net, sink_context, source_context, types};
 
 use super::imports::TaskState;
 use crate::config::Kind;

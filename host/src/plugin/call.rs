@@ -40,6 +40,16 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// As `wit/types.wit` has it.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Retriable => 1,
+            Self::Fatal => 2,
+            Self::BadRecord => 3,
+            Self::Configuration => 4,
+        }
+    }
+
     fn from_guest(code: u32) -> Self {
         match code {
             1 => Self::Retriable,

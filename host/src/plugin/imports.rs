@@ -6,14 +6,14 @@
 //! deadline of the call it is part of. Everything a guest can make the host keep is bounded: log lines
 //! by rate, metrics by number, requests by what is assigned, resources by the table.
 
-use super::bindings::{host, sink_context, source_context, types};
+use super::bindings::{host, net, sink_context, source_context, types};
 use super::engine::Engine;
 use super::files::{Files, FilesView};
 use super::grants::{GrantError, Granted};
 use super::limits::{HANDLES, Limits};
 use super::log::{GuestLog, Level, Speaker, Stdio};
 use super::meters::Meters;
-use super::net::{Http, Net, NetView, Resolved, Sockets};
+use super::net::{DialError, Dialled, Http, Net, NetView, Resolved, Sockets};
 use super::refusals::Refusals;
 use super::requests::SinkDesk;
 use crate::config::{NetScheme, Sandbox};
@@ -82,6 +82,7 @@ pub(crate) struct TaskState {
     resolved: Resolved,
     http: Http,
     http_ctx: WasiHttpCtx,
+    dialled: Dialled,
     pub(crate) limits: Limits,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) desk: SinkDesk,
@@ -145,6 +146,7 @@ impl TaskState {
             refusals,
             http: Http::new(Arc::clone(&net)),
             http_ctx: WasiHttpCtx::new(),
+            dialled: Dialled::new(Arc::clone(&net), Arc::clone(&setup.should_stop)),
             net,
             resolved,
             limits: Limits::new(setup.sandbox.memory_max, Arc::clone(meters)),
@@ -196,12 +198,13 @@ pub(crate) fn add_to_linker(l: &mut Linker<TaskState>) -> wasmtime::Result<()> {
     sockets::udp_create_socket::add_to_linker::<_, Sockets>(l, TaskState::network)?;
     sockets::ip_name_lookup::add_to_linker::<_, Sockets>(l, TaskState::network)?;
     sockets::instance_network::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
-    sockets::tcp::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
+    sockets::tcp::add_to_linker::<_, Sockets>(l, TaskState::network)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
 
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
 
     host::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;
+    net::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;
     source_context::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;
     sink_context::add_to_linker::<_, HasSelf<_>>(l, |t| t)
 }
@@ -227,6 +230,46 @@ impl host::Host for TaskState {
 
     fn request_reconfiguration(&mut self) {
         self.setup.reconfigure.store(true, Ordering::Release);
+    }
+}
+
+impl net::Host for TaskState {
+    async fn connect(
+        &mut self,
+        host: String,
+        port: u32,
+        tls: bool,
+        max_wait_ms: u32,
+    ) -> Result<u32, types::Error> {
+        self.dialled.connect(host, port, tls, max_wait_ms).await.map_err(Into::into)
+    }
+
+    async fn start_tls(&mut self, connection: u32, max_wait_ms: u32) -> Result<(), types::Error> {
+        self.dialled.start_tls(connection, max_wait_ms).await.map_err(Into::into)
+    }
+
+    async fn send(&mut self, connection: u32, bytes: Vec<u8>, max_wait_ms: u32) -> Result<u32, types::Error> {
+        self.dialled.send(connection, &bytes, max_wait_ms).await.map_err(Into::into)
+    }
+
+    async fn receive(
+        &mut self,
+        connection: u32,
+        max_bytes: u32,
+        max_wait_ms: u32,
+    ) -> Result<Option<Vec<u8>>, types::Error> {
+        self.dialled.receive(connection, max_bytes, max_wait_ms).await.map_err(Into::into)
+    }
+
+    async fn close(&mut self, connection: u32) {
+        self.dialled.close(connection).await;
+    }
+}
+
+impl From<DialError> for types::Error {
+    fn from(error: DialError) -> Self {
+        let code = error.code().number();
+        Self { code, message: error.to_string(), retry_after_ms: 0, detail: String::new() }
     }
 }
 

@@ -216,6 +216,14 @@ impl Plugin {
         Candidate::read(path)?.load(engine, sandboxes)
     }
 
+    /// Asks a new throw-away instance what the plugin is.
+    ///
+    /// # Errors
+    /// It does not say, or what it says is wrong.
+    pub(crate) fn describe(&self, sandbox: &Sandbox) -> Result<Manifest, LoadError> {
+        Ok(Manifest::parse(&self.code.describe(sandbox)?)?)
+    }
+
     /// The plugin's name.
     pub(crate) fn name(&self) -> &str {
         &self.code.name

@@ -28,12 +28,17 @@ impl Refusals {
         Self { log, meters, said: Mutex::default() }
     }
 
+    /// The plugin's name, as keys have it.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.log.speaker().plugin
+    }
+
     /// The guest named a path that no grant covers; `dir`: it wanted the directory itself.
     pub(crate) fn path(&self, path: &Path, dir: bool, write: bool) {
         let nearest = if dir { path } else { path.parent().unwrap_or(path) };
         // Nobody should be talked into granting everything; and a name without a folder starts here.
         let nearest = if nearest == Path::new("/") { Path::new("/<directory>") } else { nearest };
-        let key = fs_key(&self.log.speaker().plugin, nearest, write);
+        let key = fs_key(self.plugin(), nearest, write);
         self.say(
             &key,
             &format!("refused {}: no granted directory holds it; `{key}` would grant it", path.display()),
@@ -57,7 +62,7 @@ impl Refusals {
 
     /// The guest wanted to write where it may only read.
     pub(crate) fn write(&self, dir: &Path) {
-        let key = fs_key(&self.log.speaker().plugin, dir, true);
+        let key = fs_key(self.plugin(), dir, true);
         self.say(
             &key,
             &format!("refused to write: {} is granted for reading; `{key}` would grant it", dir.display()),
@@ -73,7 +78,7 @@ impl Refusals {
 
     /// The guest wanted something of the network that no connection is.
     pub(crate) fn network(&self, what: &str) {
-        let plugin = &self.log.speaker().plugin;
+        let plugin = self.plugin();
         let text = format!(
             "refused {what}: only what tcp://host:port in `sandbox.{plugin}.net` names may be resolved and connected to"
         );
@@ -83,7 +88,7 @@ impl Refusals {
     /// The guest wanted to connect to a host that no grant covers.
     pub(crate) fn host(&self, scheme: NetScheme, host: &str, port: u16) {
         let host: String = host.chars().take(255).collect();
-        let key = format!("sandbox.{}.net={scheme}://{host}:{port}", self.log.speaker().plugin);
+        let key = format!("sandbox.{}.net={scheme}://{host}:{port}", self.plugin());
         self.say(&key, &format!("refused a connection to {host}:{port}: `{key}` would grant it"));
     }
 
@@ -95,7 +100,7 @@ impl Refusals {
             Some(four) => four.to_string(),
             None => "<address>".to_owned(),
         };
-        let plugin = &self.log.speaker().plugin;
+        let plugin = self.plugin();
         let text = format!(
             "refused a connection to {host}:{port}: it is at {}, which a machine has for itself or no grant covers; \
              only an address grants it: `sandbox.{plugin}.net={scheme}://{first}:{port}`",
@@ -106,7 +111,7 @@ impl Refusals {
 
     /// TLS failed. No refusal of ours, but whom to trust is the operator's to say.
     pub(crate) fn tls(&self, host: &str, error: &rustls::Error) {
-        let plugin = &self.log.speaker().plugin;
+        let plugin = self.plugin();
         let text = format!(
             "no TLS with {host}: {error}; whom to trust besides what the system does is set with \
              `sandbox.{plugin}.tls.ca=/file.pem`"
@@ -117,7 +122,7 @@ impl Refusals {
     /// The guest wanted a secret. Answers with what the guest is told.
     pub(crate) fn secret(&self, name: &str) -> String {
         let name: String = name.chars().take(64).collect();
-        let plugin = &self.log.speaker().plugin;
+        let plugin = self.plugin();
         let text =
             format!("refused the secret {name:?}: it is not granted (`sandbox.{plugin}.secrets={name}`)");
         self.say(&text, &text);

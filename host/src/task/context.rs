@@ -12,7 +12,7 @@ use super::metrics::TaskMetrics;
 use super::restart::RestartBudget;
 use super::status::{CodeVersion, State, SwapReport, TaskStatus};
 use crate::config::Sandbox;
-use crate::plugin::{OffsetLookup, Plugin, Setup};
+use crate::plugin::{OffsetLookup, Plugin, Setup, instance_config};
 
 /// What a task shall be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,11 +120,8 @@ impl Context {
     /// The configuration for a new instance, as JSON.
     pub(crate) fn instance_config(&mut self) -> String {
         self.generation += 1;
-        let mut config = self.identity.config.clone();
-        let _ = config.insert("transom.connector".into(), self.identity.connector.clone().into());
-        let _ = config.insert("transom.task".into(), self.identity.task.to_string().into());
-        let _ = config.insert("transom.generation".into(), self.generation.to_string().into());
-        serde_json::Value::Object(config).to_string()
+        let Identity { connector, task, config } = &self.identity;
+        instance_config(config, connector, *task, self.generation)
     }
 
     /// What a new instance is given besides its configuration.

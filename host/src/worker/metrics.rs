@@ -56,6 +56,14 @@ const FIGURES: &[Figure] = &[
     counter("transom_task_guest_refusals", "Requests of the plugin for what is not granted", |m| {
         m.guest.refusals()
     }),
+    counter("transom_task_guest_connections", "Connections made for the plugin", |m| m.guest.connections()),
+    counter("transom_task_guest_requests", "HTTP requests sent for the plugin", |m| m.guest.requests()),
+    counter("transom_task_guest_sent_bytes", "Bytes the plugin sent over its connections", |m| {
+        m.guest.traffic().0
+    }),
+    counter("transom_task_guest_received_bytes", "Bytes the plugin received over its connections", |m| {
+        m.guest.traffic().1
+    }),
     counter("transom_task_guest_log_dropped", "Log lines of the plugin beyond its rate", |m| {
         m.guest.lines_dropped()
     }),

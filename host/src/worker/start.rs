@@ -17,7 +17,7 @@ use crate::kafka::{
     Admin, ClientKind, ClientSettings, ClientSource, KafkaError, PrefetchBudget, Producers, resolve,
 };
 use crate::offsets::{OffsetStore, StoreError};
-use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry};
+use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry, check_tls};
 use crate::task::sink::Roster;
 
 /// Asking Kafka for its cluster id is tried this often while it does not answer.
@@ -59,7 +59,7 @@ impl Worker {
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
         let Start { config, program } = start;
-        let admin = admin_settings(&config).map_err(StartError::Config)?;
+        let admin = admin_settings(&config, check_tls(&config.sandboxes)).map_err(StartError::Config)?;
         // First of what touches anything: who is refused here is one worker too many.
         let offsets = OffsetStore::open(&config.offsets_file)?;
         let engine = Engine::new(EngineSettings {
@@ -169,8 +169,11 @@ impl Worker {
 
 /// The settings of the worker's own client; those of the others are looked at as well, so that what is wrong with
 /// them is not first heard of when a connector is made.
-fn admin_settings(config: &WorkerConfig) -> Result<ClientSettings, Problems> {
-    let (mut problems, none) = (Problems::default(), RawConfig::new());
+///
+/// # Errors
+/// All that is wrong with them, after what is known to be wrong already.
+fn admin_settings(config: &WorkerConfig, mut problems: Problems) -> Result<ClientSettings, Problems> {
+    let none = RawConfig::new();
     let mut check = |kind, prefixed| {
         let source = ClientSource {
             common: &config.client,

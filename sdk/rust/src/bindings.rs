@@ -18,6 +18,7 @@ pub mod imports {
             world imports {
                 import transom:connect/types@0.1.0;
                 import transom:connect/host@0.1.0;
+                import transom:connect/net@0.1.0;
                 import transom:connect/source-context@0.1.0;
                 import transom:connect/sink-context@0.1.0;
             }

@@ -49,8 +49,8 @@ impl TaskContext {
     }
 }
 
-/// What a source task knows when it opens.
-#[derive(Debug)]
+/// What a source task knows when it opens, and may ask later on.
+#[derive(Debug, Clone)]
 pub struct SourceContext(TaskContext);
 
 impl SourceContext {

@@ -17,6 +17,7 @@ mod records;
 mod runtime;
 mod sink;
 mod source;
+pub mod tcp;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use regex::Regex;
 /// neighbours on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["cli"],
-    &["demo"],
+    &["demo", "kit"],
     &["rest"],
     &["worker"],
     &["connector"],

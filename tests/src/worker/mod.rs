@@ -27,7 +27,7 @@ pub struct Worker {
     rest: Rest,
     settings: BTreeMap<String, String>,
     /// What it logs, if it is not what the test binary was told.
-    filter: Option<&'static str>,
+    environment: Vec<String>,
     connectors: BTreeMap<String, BTreeMap<String, String>>,
     folder: Folder,
 }
@@ -63,7 +63,7 @@ impl Worker {
             process: None,
             rest: Rest::new(port),
             settings: own.map(|(key, value)| (key.to_owned(), value)).into(),
-            filter: None,
+            environment: Vec::new(),
             connectors: BTreeMap::new(),
             folder,
         }
@@ -83,13 +83,18 @@ impl Worker {
 
     /// Logs all that there is to say, from its next start on.
     pub fn verbose(&mut self) -> &mut Self {
-        self.filter = Some("trace");
-        self
+        self.environment("TRANSOM_LOG", "trace")
     }
 
     /// Grants a plugin a directory: `sandbox.<plugin>.fs`. `access` is empty or `:rw`.
     pub fn grant(&mut self, plugin: &str, directory: &Path, access: &str) -> &mut Self {
         self.set(&format!("sandbox.{plugin}.fs"), &format!("{}{access}", directory.display()))
+    }
+
+    /// Sets a variable of the process's environment.
+    pub fn environment(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.push(format!("{name}={value}"));
+        self
     }
 
     /// Adds or replaces a connector that the worker is started with.
@@ -153,9 +158,8 @@ impl Worker {
     /// When it runs already, or cannot be started.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
-        let filter = self.filter.map(|filter| format!("TRANSOM_LOG={filter}"));
         let command = [binary().display().to_string(), "standalone".to_owned()];
-        let arguments = filter.into_iter().chain(command).chain(self.write_files());
+        let arguments = self.environment.iter().cloned().chain(command).chain(self.write_files());
         self.process = Some(Process::start("env", arguments, &self.log_file()));
     }
 

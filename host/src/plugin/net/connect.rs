@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::metered::Metered;
-use super::{CONNECT, Net, Refused, resolve};
+use super::{CONNECT, Net, resolve};
 use crate::config::NetScheme;
 
 /// Makes the connections of one instance.
@@ -57,10 +57,7 @@ impl Net {
     pub(super) async fn connect(&self, scheme: NetScheme, host: &str, port: u16) -> io::Result<Metered> {
         // By name first: what is not granted is not even resolved.
         let _ = self.grants(scheme, host, port).map_err(io::Error::other)?;
-        let most = self.sandbox.net_connections;
-        let place = Arc::clone(&self.connections)
-            .try_acquire_owned()
-            .map_err(|_| io::Error::other(Refused::Connections { most }))?;
+        let place = self.place().map_err(io::Error::other)?;
         let connecting = async {
             let found = resolve(host).await?;
             let allowed = self.allowed((scheme, host, port), found).map_err(io::Error::other)?;
@@ -76,6 +73,6 @@ impl Net {
         let stream = timeout(CONNECT, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
         // Requests are written whole; to wait for more to send only costs time.
         stream.set_nodelay(true)?;
-        Ok(Metered::new(stream, Arc::clone(&self.meters), self.rate.clone(), place))
+        Ok(Metered::new(stream, self.counted(), place))
     }
 }

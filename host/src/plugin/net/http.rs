@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::connect::{Connector, target};
 use super::{Net, Refused, tls};
+use crate::config::Problems;
 use crate::plugin::refusals::Refusals;
 
 /// A connection that nobody used for so long is closed: servers close theirs after a minute, most of them.
@@ -84,7 +85,7 @@ async fn send(
     let most = net.sandbox.net_timeout;
     let first = options.first_byte_timeout.map_or(most, |wanted| wanted.min(most));
     let between = options.between_bytes_timeout.map_or(most, |wanted| wanted.min(most));
-    net.meters.add_request();
+    net.counted.meters.add_request();
     let response = timeout(first, client.request(request))
         .await
         .map_err(|_| Error::HttpResponseTimeout)?
@@ -93,9 +94,9 @@ async fn send(
     Ok(response.map(|body| Bounded { body, left, between, idle: None }.boxed_unsync()))
 }
 
-fn make(net: &Arc<Net>) -> io::Result<HttpClient> {
+fn make(net: &Arc<Net>) -> Result<HttpClient, Problems> {
     let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls::client_config(&net.sandbox)?)
+        .with_tls_config(tls::client_config(net.refusals.plugin(), &net.sandbox)?)
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(Connector(Arc::clone(net)));

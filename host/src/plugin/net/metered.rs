@@ -40,25 +40,44 @@ impl Rate {
     }
 }
 
+/// What the bytes of one connection are counted by.
+#[derive(Clone)]
+pub(super) struct Counted {
+    pub(super) meters: Arc<Meters>,
+    pub(super) rate: Option<Arc<Rate>>,
+}
+
+impl Counted {
+    /// So many bytes came in; how long to wait before the next.
+    pub(super) fn received(&self, bytes: usize) -> Duration {
+        self.meters.add_received(bytes);
+        self.passed(bytes)
+    }
+
+    /// So many bytes went out; how long to wait before the next.
+    pub(super) fn sent(&self, bytes: usize) -> Duration {
+        self.meters.add_sent(bytes);
+        self.passed(bytes)
+    }
+
+    fn passed(&self, bytes: usize) -> Duration {
+        self.rate.as_ref().map_or(Duration::ZERO, |rate| rate.take(bytes))
+    }
+}
+
 /// See the module.
 pub(super) struct Metered {
     stream: TcpStream,
-    meters: Arc<Meters>,
-    rate: Option<Arc<Rate>>,
+    counted: Counted,
     /// Until the debt is paid.
     pause: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Metered {
-    pub(super) fn new(
-        stream: TcpStream,
-        meters: Arc<Meters>,
-        rate: Option<Arc<Rate>>,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
-        meters.add_connection();
-        Self { stream, meters, rate, pause: None, _place: place }
+    pub(super) fn new(stream: TcpStream, counted: Counted, place: OwnedSemaphorePermit) -> Self {
+        counted.meters.add_connection();
+        Self { stream, counted, pause: None, _place: place }
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -69,8 +88,7 @@ impl Metered {
         Poll::Ready(())
     }
 
-    fn passed(&mut self, bytes: usize) {
-        let wait = self.rate.as_ref().map_or(Duration::ZERO, |rate| rate.take(bytes));
+    fn wait(&mut self, wait: Duration) {
         if !wait.is_zero() {
             self.pause = Some(Box::pin(tokio::time::sleep(wait)));
         }
@@ -93,8 +111,8 @@ impl AsyncRead for Metered {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let bytes = buffer.filled().len() - before;
-        self.meters.add_received(bytes);
-        self.passed(bytes);
+        let wait = self.counted.received(bytes);
+        self.wait(wait);
         Poll::Ready(Ok(()))
     }
 }
@@ -103,8 +121,8 @@ impl AsyncWrite for Metered {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_pause(cx));
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.meters.add_sent(written);
-        self.passed(written);
+        let wait = self.counted.sent(written);
+        self.wait(wait);
         Poll::Ready(Ok(written))
     }
 

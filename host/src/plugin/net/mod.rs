@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! guest ── wasi:http ────▶ http ─────┐
+//!       ├─ net ──────────▶ dial ─────┤
 //!       └─ wasi:sockets ─▶ sockets ──┴▶ Net: by name first, by the address of every connection then
 //! ```
 //!
@@ -15,20 +16,24 @@
 //! call to call.
 
 mod connect;
+mod dial;
 mod http;
 mod metered;
 mod sockets;
+mod tcp;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(super) use self::dial::{DialError, Dialled};
 pub(super) use self::http::Http;
-use self::metered::Rate;
+use self::metered::{Counted, Rate};
 pub(super) use self::sockets::{NetView, Resolved, Sockets};
+pub(crate) use self::tls::check_tls;
 use super::meters::Meters;
 use super::refusals::Refusals;
 use crate::config::{NetGrant, NetScheme, Sandbox, address, plain};
@@ -40,9 +45,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(super) struct Net {
     sandbox: Arc<Sandbox>,
     refusals: Arc<Refusals>,
-    meters: Arc<Meters>,
+    counted: Counted,
     connections: Arc<Semaphore>,
-    rate: Option<Arc<Rate>>,
 }
 
 /// Why a guest got no connection.
@@ -67,7 +71,17 @@ impl Net {
     pub(super) fn new(sandbox: Arc<Sandbox>, refusals: Arc<Refusals>, meters: Arc<Meters>) -> Self {
         let connections = Arc::new(Semaphore::new(sandbox.net_connections));
         let rate = sandbox.net_rate.map(|bytes| Arc::new(Rate::new(bytes)));
-        Self { sandbox, refusals, meters, connections, rate }
+        Self { sandbox, refusals, counted: Counted { meters, rate }, connections }
+    }
+
+    fn counted(&self) -> Counted {
+        self.counted.clone()
+    }
+
+    /// A place among the connections that the task may have.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        let most = self.sandbox.net_connections;
+        Arc::clone(&self.connections).try_acquire_owned().map_err(|_| Refused::Connections { most })
     }
 
     /// The grants that may be meant by a connection, or the operator is told which one is missing.

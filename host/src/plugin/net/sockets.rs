@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
     self, HostResolveAddressStream, ResolveAddressStream,
@@ -39,7 +40,7 @@ pub(crate) struct NetView<'a> {
     pub(crate) resolved: &'a Resolved,
 }
 
-/// What names stood for when they were resolved.
+/// What an instance has of the network: what names stood for when they were resolved, and places of sockets.
 #[derive(Clone, Default)]
 pub(crate) struct Resolved(Arc<Mutex<Names>>);
 
@@ -49,12 +50,22 @@ struct Names {
     of: HashMap<IpAddr, Vec<String>>,
     /// By stream that is still read: the name it is of.
     streams: HashMap<u32, String>,
+    /// By socket: its place among the connections of the task.
+    places: HashMap<u32, OwnedSemaphorePermit>,
 }
 
 impl Resolved {
     fn lock(&self) -> MutexGuard<'_, Names> {
         // Lists: a panic elsewhere leaves them whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn made(&self, socket: u32, place: OwnedSemaphorePermit) {
+        let _ = self.lock().places.insert(socket, place);
+    }
+
+    pub(super) fn gone(&self, socket: u32) {
+        let _ = self.lock().places.remove(&socket);
     }
 
     fn found(&self, stream: u32, address: IpAddr) {
@@ -99,7 +110,7 @@ impl Resolved {
             grants.into_iter().any(|grant| grant.permits(host, ip))
         });
         if granted {
-            net.meters.add_connection();
+            net.counted.meters.add_connection();
         } else {
             net.refusals.host(NetScheme::Tcp, hosts.first().unwrap_or(&literal), port);
         }
@@ -132,7 +143,10 @@ impl tcp_create_socket::Host for NetView<'_> {
             self.net.refusals.network("a TCP socket");
             return Err(ErrorCode::AccessDenied.into());
         }
-        self.wasi.create_tcp_socket(family)
+        let Ok(place) = self.net.place() else { return Err(ErrorCode::NewSocketLimit.into()) };
+        let socket = self.wasi.create_tcp_socket(family)?;
+        self.resolved.made(socket.rep(), place);
+        Ok(socket)
     }
 }
 

@@ -90,6 +90,7 @@ pub struct Request {
     url: Url,
     headers: Headers,
     body: Vec<u8>,
+    name: Option<String>,
     pub(super) timeout: Duration,
     pub(super) limit: usize,
 }
@@ -98,7 +99,7 @@ impl Request {
     /// A request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
         let (headers, body) = (Headers::default(), Vec::new());
-        Self { method, url, headers, body, timeout: TIMEOUT, limit: LIMIT }
+        Self { method, url, headers, body, name: None, timeout: TIMEOUT, limit: LIMIT }
     }
 
     /// A GET.
@@ -163,6 +164,13 @@ impl Request {
         self
     }
 
+    /// What messages call it. For addresses whose path is a secret; a query is left out anyway.
+    #[must_use]
+    pub fn called(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Sends it, and waits for nothing.
     ///
     /// # Errors
@@ -201,7 +209,8 @@ impl Request {
 
     /// For messages.
     pub(super) fn label(&self) -> String {
-        format!("{} {}", self.method.as_str(), self.url.without_query())
+        let named = || format!("{} {}", self.method.as_str(), self.url.without_query());
+        self.name.clone().unwrap_or_else(named)
     }
 
     #[cfg(target_arch = "wasm32")]

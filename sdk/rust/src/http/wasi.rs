@@ -69,6 +69,10 @@ impl Exchange {
     /// Status and headers, if they are there.
     pub(crate) fn head(&mut self) -> Result<Option<(u16, Headers)>, Error> {
         self.push()?;
+        // An answer is only there once its event was looked at: who never waits would never see it.
+        if !self.answer.subscribe().ready() {
+            return Ok(None);
+        }
         let Some(answer) = self.answer.get() else { return Ok(None) };
         let response = answer
             .map_err(|()| Error::fatal("the answer was taken already"))?

@@ -9,6 +9,8 @@
 mod connector;
 #[path = "../../fault.rs"]
 mod fault;
+#[path = "../../reach.rs"]
+mod reach;
 mod rubbish;
 
 use std::cell::RefCell;
@@ -57,12 +59,16 @@ impl plugin::Guest for Plugin {
 impl source_task::Guest for Plugin {
     fn open(config: String) -> Result<(), Error> {
         let mut faults = Faults::new(parse(&config)?);
-        faults.call("open")?;
+        let fault = faults.call("open")?;
         let task = faults.text("transom.task").unwrap_or("0");
         let saved = source_context::offsets(&json!([{ "task": task }]).to_string());
         let saved: Value = serde_json::from_str(&saved.map_err(|e| error(1, e))?)
             .map_err(|e| error(2, format!("offsets are no JSON: {e}")))?;
-        let next = saved[0]["next"].as_u64().unwrap_or(0);
+        let next = match fault.as_deref() {
+            Some("forgets") => 0,
+            Some("skips") => saved[0]["next"].as_u64().map_or(0, |next| next + 1),
+            _ => saved[0]["next"].as_u64().unwrap_or(0),
+        };
         faults.journal(&format!("open {next}"));
         TASK.set(Some(Task { faults, next, writer: Writer::new() }));
         Ok(())
@@ -104,21 +110,26 @@ impl Task {
         let total = self.faults.number("records").unwrap_or(u64::MAX);
         let wanted = self.faults.number("poll.records").unwrap_or(100).min(u64::from(max_records));
         let count = wanted.min(total.saturating_sub(self.next));
-        if count == 0 && fault.is_none() {
-            wait(max_wait_ms);
+        let harmless = fault.as_deref().is_none_or(|fault| ["late", "deaf", "no-marks"].contains(&fault));
+        if count == 0 && harmless {
+            match fault.as_deref() {
+                Some("late") => wait(max_wait_ms + 3_000),
+                Some("deaf") => thread::sleep(Duration::from_millis(max_wait_ms.into())),
+                _ => wait(max_wait_ms),
+            }
             return Ok(Vec::new());
         }
-        if let Some(fault) = fault {
-            return self.rubbish(&fault, max_records, max_bytes);
+        if let Some(fault) = fault.as_deref().filter(|_| !harmless) {
+            return self.rubbish(fault, max_records, max_bytes);
         }
-        let batch = self.batch(count)?;
+        let batch = self.batch(count, fault.as_deref() != Some("no-marks"))?;
         self.next += count;
         self.faults.records += count;
         Ok(batch)
     }
 
     /// The next records, without taking them as sent.
-    fn batch(&mut self, count: u64) -> Result<Vec<u8>, Error> {
+    fn batch(&mut self, count: u64, marks: bool) -> Result<Vec<u8>, Error> {
         let refused = |e: transom_batch::WriteError| error(2, e.to_string());
         let topic = self.faults.text("topic").unwrap_or("faulty");
         let partition = self.faults.number("partition").and_then(|p| i32::try_from(p).ok());
@@ -133,6 +144,9 @@ impl Task {
         self.writer.run(&run).map_err(refused)?;
         for n in self.next..self.next + count {
             self.writer.push(Some(task.as_bytes()), Some(n.to_string().as_bytes()), None).map_err(refused)?;
+            if !marks {
+                continue;
+            }
             let offset = json!({ "next": n + 1 }).to_string();
             self.writer.mark(&json!({ "task": task }).to_string(), &offset).map_err(refused)?;
         }

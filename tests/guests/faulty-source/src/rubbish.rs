@@ -12,7 +12,7 @@ impl Task {
         if let Some(batch) = self.forbidden(what, max_records, max_bytes)? {
             return Ok(batch);
         }
-        let mut batch = self.batch(3)?;
+        let mut batch = self.batch(3, true)?;
         let end = batch.len();
         match what {
             "garbage" => batch.iter_mut().for_each(|byte| *byte = 0xAB),
@@ -35,8 +35,16 @@ impl Task {
     fn forbidden(&mut self, what: &str, max_records: u32, max_bytes: u32) -> Result<Option<Vec<u8>>, Error> {
         let refused = |e: transom_batch::WriteError| error(2, e.to_string());
         let topic = self.faults.text("topic").unwrap_or("faulty");
-        let large = vec![b'x'; if what == "oversize" { max_bytes as usize * 4 } else { 1 }];
+        let large = match what {
+            "oversize" => vec![b'x'; max_bytes as usize * 4],
+            "too-many-bytes" => vec![b'x'; 1 << 10],
+            "bad-json" => b"{".to_vec(),
+            _ => vec![b'x'],
+        };
         let (topic, partition, records) = match what {
+            // As many as it likes.
+            "too-many-bytes" => (topic, None, max_records.min(max_bytes >> 8)),
+            "bad-json" => (topic, None, 1),
             "oversize" => (topic, None, 1),
             "too-many-records" => (topic, None, max_records * 2 + 1),
             "bad-topic" => ("no/topic", None, 1),
@@ -46,7 +54,8 @@ impl Task {
             "bad-mark" => (topic, None, 1),
             _ => return Ok(None),
         };
-        let run = Run { topic, partition, value_format: Format::String, ..Run::default() };
+        let value_format = if what == "bad-json" { Format::Json } else { Format::String };
+        let run = Run { topic, partition, value_format, ..Run::default() };
         self.writer.run(&run).map_err(refused)?;
         for _ in 0..records {
             self.writer.push(None, Some(&large), None).map_err(refused)?;
