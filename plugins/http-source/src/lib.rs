@@ -194,9 +194,9 @@ impl HttpSource {
 
     /// Asks for the next page, or for the token that it needs.
     fn ask(&mut self) -> Result<(), Error> {
-        match self.login.wants() {
+        match self.login.wants(self.settings.timeout) {
             Some(request) => {
-                self.step = Step::Login(self.settings.within_limits(request).start()?);
+                self.step = Step::Login(request.start()?);
                 Ok(())
             }
             None => self.ask_for_page(),
@@ -287,14 +287,16 @@ struct Tried {
 
 /// Asks the server once, as the source would.
 fn check(settings: &Settings, login: &mut Login) -> Result<(), Box<Tried>> {
-    let limits = |request| settings.within_limits(request).timeout(settings.timeout.min(CHECK));
+    let timeout = settings.timeout.min(CHECK);
     let offset = Offset::default();
-    if let Some(request) = login.wants() {
+    if let Some(request) = login.wants(timeout) {
         let address = request.url().without_query();
-        let token = limits(request).send().and_then(|response| login.accept(response));
+        let token = request.send().and_then(|response| login.accept(response));
         token.map_err(|error| Tried { key: "oauth2.token.url", address, error })?;
     }
-    let asked = settings.request(&offset).and_then(|request| limits(login.sign(request)).send());
+    let asked = settings
+        .request(&offset)
+        .and_then(|request| settings.within_limits(login.sign(request)).timeout(timeout).send());
     let page = asked
         .and_then(Response::success)
         .and_then(|response| Page::read(response, &settings.url, &offset, settings));

@@ -12,6 +12,8 @@ use transom_sdk::http::{Request, Response, Url, escape};
 const MARGIN: Duration = Duration::from_secs(30);
 /// No token is kept for longer.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// The longest answer of a token server.
+const ANSWER: usize = 1 << 20;
 /// What a server may say is wrong (RFC 6749, 5.2); anything else it says is not repeated.
 const REASONS: [&str; 6] = [
     "invalid_request",
@@ -46,10 +48,12 @@ struct Token {
 }
 
 impl Login {
-    /// The request for a token, if one is needed first.
-    pub(crate) fn wants(&self) -> Option<Request> {
+    /// The request for a token, if one is needed first, in this time.
+    pub(crate) fn wants(&self, timeout: Duration) -> Option<Request> {
         match self {
-            Self::OAuth2(client) if !client.has_token() => Some(client.request()),
+            Self::OAuth2(client) if !client.has_token() => {
+                Some(client.request().timeout(timeout).limit(ANSWER))
+            }
             _ => None,
         }
     }
@@ -126,6 +130,10 @@ impl OAuth2 {
         let text = answer["access_token"].as_str().filter(|text| !text.is_empty()).ok_or_else(|| {
             Error::fatal(format!("no token: the answer of {} has no access_token", self.url.without_query()))
         })?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let from = self.url.without_query();
+            return Err(Error::fatal(format!("no token: that of {from} has signs that no header may have")));
+        }
         // Some write the number as a text.
         let seconds = answer["expires_in"].as_u64().or_else(|| answer["expires_in"].as_str()?.parse().ok());
         let until = seconds.map(|seconds| {

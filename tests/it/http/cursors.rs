@@ -68,7 +68,7 @@ impl Job {
     #[track_caller]
     fn await_version(&self, version: &str) {
         until("the other version", || {
-            let running = self.reader.status()["tasks"][0]["version"].clone();
+            let running = self.reader.status()?["tasks"][0]["version"].clone();
             if running == version { Ok(()) } else { Err(running.to_string()) }
         });
     }

@@ -78,8 +78,9 @@ impl Reader {
         repeated
     }
 
-    fn status(&self) -> Value {
-        self.worker.rest().get(&format!("/connectors/{}/status", self.connector)).expect(200)
+    /// The connector's status; there is none before its plugin is compiled.
+    fn status(&self) -> Result<Value, String> {
+        self.worker.rest().try_get(&format!("/connectors/{}/status", self.connector))
     }
 }
 

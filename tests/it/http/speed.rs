@@ -99,14 +99,21 @@ fn plugin(reader: &mut Reader, run: usize, total: usize) -> (Duration, f64) {
     config["topic"] = topic.as_str().into();
     let (before, begun) = (reader.worker.process().usage().unwrap().cpu_ms, Instant::now());
     rest.put(&format!("/connectors/{name}/config"), Some(&config)).expect(201);
+    let mut started = None;
     until("all items", || {
         let read = reader.worker.metrics().sum("transom_task_records_out_total", &[("connector", &name)]);
+        if read > Some(0.0) {
+            started.get_or_insert(begun.elapsed());
+        }
         if read >= Some(total as f64) { Ok(()) } else { Err(format!("{read:?}")) }
     });
     let took = begun.elapsed();
     let cpu = (reader.worker.process().usage().unwrap().cpu_ms - before) as f64;
-    let busy = reader.worker.metrics().sum("transom_task_guest_seconds", &[("connector", &name)]);
-    eprintln!("    of {took:?}, {:.2} s in the plugin (its waits included)", busy.unwrap_or(0.0));
+    let busy = reader.worker.metrics().sum("transom_task_guest_seconds_total", &[("connector", &name)]);
+    eprintln!(
+        "    of {took:?}, {:.2} s in the plugin (its waits included); the first items after {started:?} at most",
+        busy.unwrap_or(0.0)
+    );
     rest.delete(&format!("/connectors/{name}")).expect(204);
     (took, cpu)
 }

@@ -1,3 +1,4 @@
+mod hostile;
 mod login;
 mod pages;
 

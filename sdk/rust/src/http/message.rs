@@ -258,7 +258,12 @@ impl Response {
     /// It is none, which is taken for the mishap of a proxy: retriable.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::retriable(format!("{}: the answer is not the JSON it should be: {error}", self.label))
+            // Its own words may repeat what is in the answer.
+            let at = (error.line(), error.column());
+            Error::retriable(format!(
+                "{}: the answer is not the JSON it should be, from line {}, column {} on",
+                self.label, at.0, at.1
+            ))
         })
     }
 
@@ -309,5 +314,18 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} {:?}, {} bytes", self.label, self.status, self.headers, self.body.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_another_kind_is_not_repeated() {
+        let answer = Response::new(200).with_body("{\"id\":\"canary\"}");
+        let error = answer.json::<std::collections::BTreeMap<String, u32>>().unwrap_err();
+        assert!(error.kind() == Kind::Retriable && error.message().contains("line 1, column"), "{error}");
+        assert!(!error.message().contains("canary"), "{error}");
     }
 }
