@@ -66,6 +66,8 @@ impl Job {
     /// The dead letters, when as many records as are bad are among them.
     #[track_caller]
     fn letters(&self) -> Vec<Record> {
+        // By then there is a topic for them.
+        self.worker.await_running(&self.connector, 1);
         until("the dead letters", || {
             let letters = kafka().read_all(&self.letters);
             let different: BTreeSet<_> = letters.iter().map(|letter| letter.text().to_owned()).collect();
@@ -97,7 +99,8 @@ fn context(letter: &Record) -> BTreeMap<&str, String> {
 }
 
 fn as_they_came(fault: &str, message: &str) {
-    let mut job = Job::new(fault, &[]);
+    // Whoever learns late does not say before that it is durable.
+    let mut job = Job::new(fault, &[("hold", "true")]);
     job.send(3_000);
     job.worker.start();
     let letters = job.letters();
@@ -145,6 +148,7 @@ fn a_killed_worker_loses_no_dead_letter() {
     for kill in 0..KILLS {
         job.send(2_000);
         job.worker.start();
+        job.worker.await_running(&job.connector, 1);
         // Instants that differ from kill to kill, by how far the letters have got.
         until("some letters", || {
             let letters = kafka().read_all(&job.letters).len();

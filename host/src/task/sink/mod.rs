@@ -237,7 +237,7 @@ impl Sink {
 
     /// Sees to the records that the guest could not take, before anything of them can be committed.
     async fn reject(&mut self, ctx: &Context, outcome: &[u8]) -> Result<(), Failure> {
-        let failed = Failed::parse(outcome, &OUTCOME, &self.partitions)?;
+        let failed = Failed::parse(outcome, &OUTCOME, &self.partitions, &ctx.identity.vault)?;
         // A commit makes room for what is kept.
         self.commit_requested |= self.rejects.is_full();
         if failed.is_empty() {

@@ -16,7 +16,7 @@ use transom_batch::{Batch, Limits, Outcome, Record, Run, TimestampType, Writer};
 
 use super::incoming::Span;
 use super::partitions::{Partitions, Tp};
-use crate::config::{DeadLetters, Errors, Tolerance};
+use crate::config::{DeadLetters, Errors, Tolerance, Vault};
 use crate::kafka::{Ack, Admin, ClientSettings, Lane, Outgoing, Producers};
 use crate::task::context::Context;
 use crate::task::failure::Failure;
@@ -25,6 +25,8 @@ use crate::task::failure::Failure;
 const KEPT: usize = 64 << 20;
 /// Bytes of dead letters on their way.
 const IN_FLIGHT: usize = 4 << 20;
+/// Bytes of what a plugin says about a record.
+const MESSAGE: usize = 8 << 10;
 /// What Kafka Connect says of a record that a sink's task reported.
 const STAGE: &str = "TASK_PUT";
 const CLASS: &str = "org.apache.kafka.connect.sink.SinkTask";
@@ -65,7 +67,12 @@ pub(super) struct Failed(BTreeMap<(Tp, i64), Reason>);
 
 impl Failed {
     /// What an outcome batch names, all of it records that were put and are not committed.
-    pub(super) fn parse(outcome: &[u8], limits: &Limits, partitions: &Partitions) -> Result<Self, Failure> {
+    pub(super) fn parse(
+        outcome: &[u8],
+        limits: &Limits,
+        partitions: &Partitions,
+        vault: &Vault,
+    ) -> Result<Self, Failure> {
         if outcome.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
@@ -81,7 +88,8 @@ impl Failed {
                     text: format!("{}-{} at offset {}", tp.topic, tp.partition, failure.offset),
                 });
             }
-            let reason = Reason { code: failure.code, message: failure.message.to_owned() };
+            let message = &failure.message[..failure.message.floor_char_boundary(MESSAGE)];
+            let reason = Reason { code: failure.code, message: vault.hide(message).into_owned() };
             let _ = failed.insert((tp, failure.offset), reason);
         }
         Ok(Self(failed))
