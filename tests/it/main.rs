@@ -20,6 +20,7 @@ mod patterns;
 mod producers;
 mod rebalances;
 mod records;
+mod released;
 mod rest;
 mod s3;
 mod secrets;

@@ -16,11 +16,11 @@ pub mod imports {
         inline: "
             package transom:sdk;
             world imports {
-                import transom:connect/types@0.1.0;
-                import transom:connect/host@0.1.0;
-                import transom:connect/net@0.1.0;
-                import transom:connect/source-context@0.1.0;
-                import transom:connect/sink-context@0.1.0;
+                import transom:connect/types@1.0.0;
+                import transom:connect/host@1.0.0;
+                import transom:connect/net@1.0.0;
+                import transom:connect/source-context@1.0.0;
+                import transom:connect/sink-context@1.0.0;
             }
         ",
         world: "transom:sdk/imports",
@@ -45,29 +45,29 @@ macro_rules! export_world {
 export_world!(
     plugin,
     "transom:sdk/export-plugin",
-    "package transom:sdk; world export-plugin { export transom:connect/plugin@0.1.0; }"
+    "package transom:sdk; world export-plugin { export transom:connect/plugin@1.0.0; }"
 );
 export_world!(
     connector,
     "transom:sdk/export-connector",
-    "package transom:sdk; world export-connector { export transom:connect/connector@0.1.0; }",
-    "transom:connect/types@0.1.0"
+    "package transom:sdk; world export-connector { export transom:connect/connector@1.0.0; }",
+    "transom:connect/types@1.0.0"
 );
 export_world!(
     source,
     "transom:sdk/export-source",
-    "package transom:sdk; world export-source { export transom:connect/source-task@0.1.0; }",
-    "transom:connect/types@0.1.0"
+    "package transom:sdk; world export-source { export transom:connect/source-task@1.0.0; }",
+    "transom:connect/types@1.0.0"
 );
 export_world!(
     sink,
     "transom:sdk/export-sink",
-    "package transom:sdk; world export-sink { export transom:connect/sink-task@0.1.0; }",
-    "transom:connect/types@0.1.0"
+    "package transom:sdk; world export-sink { export transom:connect/sink-task@1.0.0; }",
+    "transom:connect/types@1.0.0"
 );
 export_world!(
     transform,
     "transom:sdk/export-transform",
-    "package transom:sdk; world export-transform { export transom:connect/transform@0.1.0; }",
-    "transom:connect/types@0.1.0"
+    "package transom:sdk; world export-transform { export transom:connect/transform@1.0.0; }",
+    "transom:connect/types@1.0.0"
 );

@@ -69,6 +69,38 @@ pub(super) fn a_mapping_error_names_the_record(search: &'static Search) {
     search.await_count(&job.index, 2);
 }
 
+/// Or goes to the dead letters, as it came, whenever the server tells.
+pub(super) fn a_mapping_error_goes_to_the_dead_letters(search: &'static Search) {
+    let letters = unique("letters");
+    let tolerant = [
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", letters.as_str()),
+        ("errors.deadletterqueue.topic.replication.factor", "1"),
+        ("errors.deadletterqueue.context.headers.enable", "true"),
+    ];
+    let mut job = Job::new(search, &tolerant);
+    strict(search, &job.index);
+    let record = |n: usize| {
+        let value =
+            if n % 7 == 0 { format!(r#"{{"n":"no number {n}"}}"#) } else { format!(r#"{{"n":{n}}}"#) };
+        Record::keyed(n.to_string(), value)
+    };
+    kafka().produce(&job.topic, (0..700).map(record));
+    job.worker.start();
+    job.await_committed(&job.connector);
+    search.await_count(&job.index, 600);
+    let letters = kafka().read_all(&letters);
+    let keys: Vec<usize> = letters.iter().map(|letter| letter.key_text().parse().unwrap()).collect();
+    assert_eq!(keys, (0..700).step_by(7).collect::<Vec<_>>(), "each once, in order");
+    for letter in letters {
+        let of =
+            |name: &str| letter.headers.iter().find(|(header, _)| header == name).unwrap().1.clone().unwrap();
+        let message = String::from_utf8(of("__connect.errors.exception.message")).unwrap();
+        assert!(message.contains("mapper_parsing_exception"), "{message}");
+        assert_eq!(of("__connect.errors.offset"), letter.key.unwrap());
+    }
+}
+
 /// Or is left out, as it is configured.
 pub(super) fn a_mapping_error_is_left_out(search: &'static Search) {
     let mut job =

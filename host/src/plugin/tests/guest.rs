@@ -199,6 +199,6 @@ fn lift(functions: &[Function], prefix: &str, interface: &str) -> String {
         );
         exports += &format!("(export \"{name}\" (func ${prefix}-{name}))");
     }
-    let name = format!("transom:connect/{interface}@0.1.0");
+    let name = format!("transom:connect/{interface}@1.0.0");
     format!("{lifted}(instance ${interface} {exports})\n(export \"{name}\" (instance ${interface}))\n")
 }

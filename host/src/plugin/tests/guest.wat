@@ -1,19 +1,19 @@
 ;; A plugin whose functions are filled in by `guest.rs`. The allocator never frees; a test is short.
 (component
-  (import "transom:connect/types@0.1.0" (instance $types
+  (import "transom:connect/types@1.0.0" (instance $types
       (type $e (record (field "code" u32) (field "message" string) (field "retry-after-ms" u32) (field "detail" string)))
       (export "error" (type (eq $e)))))
   (alias export $types "error" (type $error))
-  (import "transom:connect/host@0.1.0" (instance $host
+  (import "transom:connect/host@1.0.0" (instance $host
       (export "log" (func (param "level" u32) (param "message" string)))
       (export "should-stop" (func (result bool)))
       (export "secret" (func (param "name" string) (result (result string (error string)))))
       (export "metric" (func (param "name" string) (param "value" f64)))
       (export "request-reconfiguration" (func))))
-  (import "transom:connect/sink-context@0.1.0" (instance $sink
+  (import "transom:connect/sink-context@1.0.0" (instance $sink
       (export "seek" (func (param "offsets" string) (result (result (error string)))))
       (export "request-commit" (func))))
-  (import "transom:connect/source-context@0.1.0" (instance $source
+  (import "transom:connect/source-context@1.0.0" (instance $source
       (export "offsets" (func (param "partitions" string) (result (result string (error string)))))))
   (core module $memory
       (memory (export "memory") 2)
@@ -55,6 +55,6 @@
   (core instance $main (instantiate $main (with "memory" (instance $memory)) (with "host" (instance $imports))))
   (func $describe (result string) (canon lift (core func $main "describe") (memory $memory "memory")))
   (instance $plugin (export "describe" (func $describe)))
-  (export "transom:connect/plugin@0.1.0" (instance $plugin))
+  (export "transom:connect/plugin@1.0.0" (instance $plugin))
   {{connector_lift}}
   {{task_lift}})
