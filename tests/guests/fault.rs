@@ -258,7 +258,7 @@ impl Faults {
         let all = canaries.join(" ");
         for canary in &canaries {
             host::metric(&format!("told_{canary}"), 1.0);
-            println!("told {canary}");
+            writeln!(std::io::stdout(), "told {canary}").expect("somebody listens");
             eprintln!("told {canary}");
         }
         for level in 1..=5 {

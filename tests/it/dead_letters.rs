@@ -49,7 +49,7 @@ impl Job {
 
     fn send(&mut self, records: usize) {
         let record = |number: usize| {
-            let kind = if number % BAD == 0 { "bad" } else { "good" };
+            let kind = if number.is_multiple_of(BAD) { "bad" } else { "good" };
             Record {
                 headers: vec![
                     ("number".to_owned(), Some(number.to_string().into_bytes())),

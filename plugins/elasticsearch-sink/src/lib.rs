@@ -1,8 +1,8 @@
 //! Writes documents to Elasticsearch or OpenSearch: see `README.md`.
 //!
-//! `put` makes actions of records and adds them to requests ([`document`]), which are sent several at a time and
-//! answered in later calls ([`traffic`]). What the answers say goes into the books ([`ledger`]), by which `pre_commit`
-//! tells what is durable ([`tracker`]).
+//! `put` makes actions of records and adds them to requests (`document`), which are sent several at a time and
+//! answered in later calls (`traffic`). What the answers say goes into the books (`ledger`), by which `pre_commit`
+//! tells what is durable (`tracker`).
 //!
 //! Where there is no room `put` waits for some, a while; then it gives the batch back and the worker comes again with
 //! it, which holds up the partitions and nothing else.

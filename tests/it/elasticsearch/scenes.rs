@@ -81,8 +81,11 @@ pub(super) fn a_mapping_error_goes_to_the_dead_letters(search: &'static Search) 
     let mut job = Job::new(search, &tolerant);
     strict(search, &job.index);
     let record = |n: usize| {
-        let value =
-            if n % 7 == 0 { format!(r#"{{"n":"no number {n}"}}"#) } else { format!(r#"{{"n":{n}}}"#) };
+        let value = if n.is_multiple_of(7) {
+            format!(r#"{{"n":"no number {n}"}}"#)
+        } else {
+            format!(r#"{{"n":{n}}}"#)
+        };
         Record::keyed(n.to_string(), value)
     };
     kafka().produce(&job.topic, (0..700).map(record));
