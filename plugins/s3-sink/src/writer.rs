@@ -188,8 +188,7 @@ impl Writer {
     pub(crate) fn shrink(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         let largest = self.group.objects.values_mut().max_by_key(|object| object.ready());
         if let Some(object) = largest.filter(|object| object.ready() >= LEAST_PART) {
-            let part = object.ready().min(call.settings.part_size);
-            let step = object.send(&call.settings.bucket, part)?;
+            let step = object.send(&call.settings.bucket, object.ready().min(call.settings.part_size))?;
             return self.lost(step, call).map(drop);
         }
         // A cut that is to be repeated was possible before.

@@ -217,7 +217,6 @@ mod tests {
             assert_eq!(request.url().to_string(), wanted.0);
             let authorization = request.headers().get("authorization").unwrap();
             assert!(authorization.ends_with(&format!("Signature={}", wanted.1)), "{authorization}");
-            assert!(authorization.contains("SignedHeaders=") && authorization.contains("host;"));
         };
         let headers = |all: &[(&str, &str)]| {
             all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
