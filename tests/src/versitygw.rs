@@ -104,6 +104,14 @@ impl Bucket {
         objects
     }
 
+    /// Removes an object.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn remove(&self, key: &str) {
+        fs::remove_file(self.folder.join(key)).expect("an object");
+    }
+
     /// Uploads that were begun and not ended.
     pub fn uploads(&self) -> usize {
         // versitygw: `.sgwtmp/multipart/<digest of the key>/<upload>/`.
