@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use transom_sdk::http::Request;
+use transom_sdk::Error;
+use transom_sdk::http::{Request, Response};
 
 use crate::config::{Login, Settings};
 
@@ -31,6 +32,39 @@ impl Settings {
         self.sign(Request::get(self.servers[server].1.clone()))
             .timeout(self.timeout.min(CHECK))
             .limit(1 << 20)
+    }
+
+    /// The error that an answer is. Where it is about the login it says which keys mend it.
+    pub(crate) fn error(&self, response: &Response) -> Error {
+        let error = response.error();
+        let (refused, forbidden) = match &self.login {
+            Login::None => {
+                let set = "set connection.username and connection.password, or connection.api.key";
+                (set, set)
+            }
+            Login::Basic(..) => (
+                "check connection.username and connection.password",
+                "grant it to the user that connection.username names",
+            ),
+            Login::ApiKey(_) => {
+                ("check connection.api.key", "grant it to the key that connection.api.key is")
+            }
+        };
+        match response.status {
+            401 => Error::fatal(format!("{}: {refused}", error.message())),
+            403 => Error::fatal(format!("{}: {forbidden}", error.message())),
+            _ => error,
+        }
+    }
+
+    /// The key that has to do with an answer of this status to whoever asks who the server is.
+    pub(crate) fn key_of(&self, status: u16) -> &'static str {
+        match (status, &self.login) {
+            (401 | 403, Login::None) => "connection.username",
+            (401 | 403, Login::Basic(..)) => "connection.password",
+            (401 | 403, Login::ApiKey(_)) => "connection.api.key",
+            _ => "connection.url",
+        }
     }
 
     fn sign(&self, request: Request) -> Request {

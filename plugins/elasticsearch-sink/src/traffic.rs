@@ -2,8 +2,8 @@
 //!
 //! Several requests are under way at once, and they live on between two calls of the plugin: a call looks what has
 //! come, sends what can be sent, and returns. Whatever the server does not take now goes again: a whole request, after
-//! the time that the server names or one that doubles, and everything else waits with it; or single actions, after a
-//! time of their own, while everything else goes on. Nothing is given up before `max.retries`.
+//! the time that the server names or one that doubles, and everything else waits with it until one request succeeds; or
+//! single actions, after a time of their own, while everything else goes on. Nothing is given up before `max.retries`.
 //!
 //! Order. Documents with versions may be written in any order, since only a newer version takes the place of an older
 //! one. Where that does not hold (updates, which have no versions; deletes, whose versions are forgotten), an action
@@ -132,13 +132,18 @@ impl Traffic {
                 }
             }
         }
-        while self.flights.len() < self.settings.in_flight {
+        while self.flights.len() < self.most_flights() {
             let Some(bulk) = self.next() else { break };
             if let Some(bulk) = self.owned(bulk, ledger) {
                 self.send(bulk, ledger)?;
             }
         }
         Ok(())
+    }
+
+    /// How many requests may be under way. A server that took none the last time is asked by one, not by all at once.
+    fn most_flights(&self) -> usize {
+        if self.failures == 0 { self.settings.in_flight } else { 1 }
     }
 
     /// Waits until something may have come, so long at most.
@@ -250,10 +255,14 @@ impl Traffic {
                 Err(error) => self.failed(bulk, error, ledger),
             },
             400 | 413 => {
+                (self.failures, self.trouble) = (0, None);
                 self.divide(&bulk, &response, ledger);
                 Ok(())
             }
-            _ => self.failed(bulk, response.error(), ledger),
+            _ => {
+                let error = self.settings.error(&response);
+                self.failed(bulk, error, ledger)
+            }
         }
     }
 
@@ -370,20 +379,29 @@ impl Traffic {
     }
 }
 
-/// Asks the server who it is.
+/// Asks the servers who they are.
 pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
     for server in 0..settings.servers.len() {
         let request = settings.root_request(server);
         let address = request.url().without_query();
-        let asked = request.send().and_then(Response::success).and_then(|response| {
-            let answer: transom_sdk::Value = response.json()?;
-            if answer["version"]["number"].is_string() {
-                return Ok(());
+        let mut add = |key: &str, error: Error| {
+            let value = if key == "connection.url" { address.as_str() } else { "[hidden]" };
+            problems.invalid(key, value, format!("the connection was tried: {error}"));
+        };
+        match request.send() {
+            Ok(response) if response.status == 200 => {
+                let answer: Result<transom_sdk::Value, _> = response.json();
+                match answer {
+                    Ok(answer) if answer["version"]["number"].is_string() => {}
+                    Ok(_) => {
+                        let stranger = "who answers is neither Elasticsearch nor OpenSearch";
+                        add("connection.url", Error::fatal(stranger));
+                    }
+                    Err(error) => add("connection.url", error),
+                }
             }
-            Err(Error::fatal("who answers is neither Elasticsearch nor OpenSearch"))
-        });
-        if let Err(error) = asked {
-            problems.invalid("connection.url", address, format!("the connection was tried: {error}"));
+            Ok(response) => add(settings.key_of(response.status), settings.error(&response)),
+            Err(error) => add("connection.url", error),
         }
     }
 }

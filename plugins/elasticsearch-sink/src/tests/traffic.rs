@@ -85,6 +85,27 @@ fn a_server_that_wants_less_is_asked_later_and_then_all_again() {
 }
 
 #[test]
+fn a_server_that_took_nothing_is_asked_by_one_request_until_it_takes_one() {
+    let (mut test, asked) =
+        served(&[("batch.size", "1"), ("retry.backoff.ms", "60000")], |_| Ok(Response::new(503)));
+    test.put(&numbered(0, 20)).unwrap();
+    assert_eq!(asked.borrow().len(), 5, "those that were under way");
+    let busy = Rc::new(Cell::new(true));
+    let gate = Rc::clone(&busy);
+    let (mut test, asked) = served(&[("batch.size", "1")], move |request| {
+        Ok(if gate.get() { Response::new(503).with_header("retry-after", "0") } else { taken(request) })
+    });
+    test.put(&numbered(0, 20)).unwrap();
+    for _ in 0..20 {
+        let before = asked.borrow().len();
+        test.put(&[]).unwrap();
+        assert!(asked.borrow().len() <= before + 2, "one at a time; a put turns twice");
+    }
+    busy.set(false);
+    await_durable(&mut test, 20);
+}
+
+#[test]
 fn what_the_server_does_not_take_now_goes_again_alone() {
     let times = Rc::new(Cell::new(0));
     let seen = Rc::clone(&times);
