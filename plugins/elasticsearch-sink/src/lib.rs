@@ -162,7 +162,9 @@ impl ElasticsearchSink {
         loop {
             self.traffic.turn(&mut self.ledger)?;
             let left = self.settings.flush.saturating_sub(start.elapsed());
-            if self.traffic.waiting() == 0 || left.is_zero() || should_stop() {
+            // The server may have said that it takes nothing until later than that.
+            let in_time = self.traffic.soon().is_some_and(|soon| soon <= left);
+            if self.traffic.waiting() == 0 || !in_time || should_stop() {
                 return Ok(());
             }
             self.traffic.wait(left);

@@ -225,6 +225,7 @@ impl Traffic {
             bulk.counted = true;
             self.enter(&bulk);
         }
+        bulk.server = self.server;
         match self.settings.bulk_request(self.server, &bulk.body).start() {
             Ok(pending) => {
                 self.flights.push(Flight { pending, bulk });
@@ -313,7 +314,10 @@ impl Traffic {
         let wait = error.after().unwrap_or_else(|| self.backoff(self.failures)).min(LONGEST_WAIT);
         let hold = Instant::now() + wait;
         self.hold = Some(self.hold.map_or(hold, |known| known.max(hold)));
-        self.server = (self.server + 1) % self.settings.servers.len();
+        // One that several requests found wanting is left once.
+        if bulk.server == self.server {
+            self.server = (self.server + 1) % self.settings.servers.len();
+        }
         self.trouble = Some(error.message().to_owned());
         log::warn!("{error}; it is tried again in {} ms", wait.as_millis());
         self.enqueue(hold, bulk, error.message())

@@ -191,9 +191,8 @@ fn a_server_that_wants_fewer_requests_holds_up_the_partition_and_gets_each_recor
 
 #[test]
 fn a_server_is_not_asked_before_the_time_that_it_named() {
-    let quick = [("retry.backoff.ms", "10"), ("batch.size", "100"), ("flush.timeout.ms", "0")];
-    let (mut job, front, https) = job(&quick);
-    let patient = [&quick[..], &[("max.in.flight.requests", "1")]].concat();
+    let (mut job, front, https) = job(&[("batch.size", "100")]);
+    let patient = [("batch.size", "100"), ("max.in.flight.requests", "1")];
     let later = job.connect(&format!("{}{LATER}", https.url()), &patient);
     front.lock().unwrap().whole = Some((503, Some("1")));
     job.add(2_000);
