@@ -172,7 +172,7 @@ fn compare(runs: &[(Run, Run)], total: usize, size: usize) {
 #[ignore = "a measurement"]
 fn documents_a_second_beside_a_native_client() {
     let search = opensearch();
-    for (total, size) in [(100_000, 200), (20_000, 2_000)] {
+    for (total, size) in [(100_000, 200), (40_000, 2_000)] {
         let mut job = Job::new(search, &[]);
         job.worker.start();
         job.worker.await_running(&job.connector, 1);
