@@ -12,6 +12,8 @@ const BASIC: &str = "bWU6Y2FuYXJ5LTljMWU=";
 const API_KEY: &str = "Y2FuYXJ5OWMxZTprZXk=";
 const CLASS: &str = "ElasticsearchSink";
 
+type Login<'a> = &'a [(&'a str, &'a str)];
+
 /// Hands on what comes with a right login, and answers 401 to everything else, as Elasticsearch does.
 fn guarded(search: &'static Search) -> Https {
     let right = [format!("Basic {BASIC}"), format!("ApiKey {API_KEY}")];
@@ -29,7 +31,7 @@ fn guarded(search: &'static Search) -> Https {
 }
 
 /// A job, not started yet, that has this login and logs all it can.
-fn job(front: &Https, login: &[(&str, &str)]) -> Job {
+fn job(front: &Https, login: Login<'_>) -> Job {
     let mut job = Job::by(opensearch(), &front.url(), 1, login);
     job.worker
         .set("sandbox.elasticsearch-sink.tls.ca", &front.ca().display().to_string())
@@ -43,7 +45,7 @@ fn basic(password: &str) -> [(&str, &str); 2] {
 }
 
 /// What the worker says to this login: errors by their keys, and all of it as text.
-fn validated(job: &Job, front: &Https, login: &[(&str, &str)]) -> (BTreeMap<String, String>, String) {
+fn validated(job: &Job, front: &Https, login: Login<'_>) -> (BTreeMap<String, String>, String) {
     let mut config = json!({
         "connector.class": CLASS, "name": "n", "topics": "t", "connection.url": front.url(),
         "validate.connection": "true",
@@ -84,7 +86,7 @@ fn a_right_password_or_api_key_lets_records_in() {
 fn a_wrong_login_fails_the_task_and_names_the_key() {
     let front = guarded(opensearch());
     let wrong = format!("{SECRET}-wrong");
-    let logins: [(&[(&str, &str)], &str, &str); 3] = [
+    let logins: [(Login<'_>, &str, &str); 3] = [
         (&basic(&wrong), "connection.password", "check connection.username and connection.password"),
         (
             &[("connection.api.key", "Y2FuYXJ5OWMxZTp3cm9uZw==")],
