@@ -61,7 +61,7 @@ impl Sink for ElasticsearchSink {
     fn validate(config: &Config, problems: &mut Problems) {
         match config.read() {
             Err(found) => found.iter().for_each(|(key, message)| problems.add(key, message)),
-            Ok(settings) if config.validate_connection => traffic::check(&settings, problems),
+            Ok(settings) if config.validate_connection => requests::check(&settings, problems),
             Ok(_) => {}
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use transom_sdk::Error;
 use transom_sdk::http::{Request, Response};
+use transom_sdk::{Error, Problems, Value};
 
 use crate::config::{Login, Settings};
 
@@ -72,6 +72,33 @@ impl Settings {
             Login::None => request,
             Login::Basic(user, password) => request.with_basic_auth(user, password),
             Login::ApiKey(key) => request.with_header("authorization", &format!("ApiKey {key}")),
+        }
+    }
+}
+
+/// Asks the servers who they are.
+pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
+    for server in 0..settings.servers.len() {
+        let request = settings.root_request(server);
+        let address = request.url().without_query();
+        let mut add = |key: &str, error: Error| {
+            let value = if key == "connection.url" { address.as_str() } else { "[hidden]" };
+            problems.invalid(key, value, format!("the connection was tried: {error}"));
+        };
+        match request.send() {
+            Ok(response) if response.status == 200 => {
+                let answer: Result<Value, _> = response.json();
+                match answer {
+                    Ok(answer) if answer["version"]["number"].is_string() => {}
+                    Ok(_) => {
+                        let stranger = "who answers is neither Elasticsearch nor OpenSearch";
+                        add("connection.url", Error::fatal(stranger));
+                    }
+                    Err(error) => add("connection.url", error),
+                }
+            }
+            Ok(response) => add(settings.key_of(response.status), settings.error(&response)),
+            Err(error) => add("connection.url", error),
         }
     }
 }

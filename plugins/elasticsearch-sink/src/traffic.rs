@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use transom_sdk::http::{self, Pending, Response};
-use transom_sdk::{Error, Kind, Problems, log};
+use transom_sdk::{Error, Kind, log};
 
 use crate::answer::{self, Verdict};
 use crate::bulk::Bulk;
@@ -379,33 +379,6 @@ impl Traffic {
                     self.under_way.remove(&item.document);
                 }
             }
-        }
-    }
-}
-
-/// Asks the servers who they are.
-pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
-    for server in 0..settings.servers.len() {
-        let request = settings.root_request(server);
-        let address = request.url().without_query();
-        let mut add = |key: &str, error: Error| {
-            let value = if key == "connection.url" { address.as_str() } else { "[hidden]" };
-            problems.invalid(key, value, format!("the connection was tried: {error}"));
-        };
-        match request.send() {
-            Ok(response) if response.status == 200 => {
-                let answer: Result<transom_sdk::Value, _> = response.json();
-                match answer {
-                    Ok(answer) if answer["version"]["number"].is_string() => {}
-                    Ok(_) => {
-                        let stranger = "who answers is neither Elasticsearch nor OpenSearch";
-                        add("connection.url", Error::fatal(stranger));
-                    }
-                    Err(error) => add("connection.url", error),
-                }
-            }
-            Ok(response) => add(settings.key_of(response.status), settings.error(&response)),
-            Err(error) => add("connection.url", error),
         }
     }
 }
