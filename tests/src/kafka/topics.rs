@@ -23,6 +23,8 @@ pub struct Group {
     pub state: String,
     /// The client ids of its members.
     pub members: Vec<String>,
+    /// What the broker calls them: whoever leaves and comes back is called otherwise.
+    pub ids: Vec<String>,
 }
 
 impl Kafka {
@@ -129,7 +131,8 @@ impl Kafka {
         });
         let found = list.groups().iter().find(|g| g.name() == group && g.state() != "Dead")?;
         let members = found.members().iter().map(|member| member.client_id().to_owned()).collect();
-        Some(Group { state: found.state().to_owned(), members })
+        let ids = found.members().iter().map(|member| member.id().to_owned()).collect();
+        Some(Group { state: found.state().to_owned(), members, ids })
     }
 
     pub(super) fn count_brokers(&self) -> Result<usize, String> {
