@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use transom_tests::measure::{Run, compare};
 use transom_tests::process::Usage;
 use transom_tests::search::opensearch;
 use ureq::Agent;
@@ -31,16 +32,6 @@ const WARM: usize = 3;
 const IN_FLIGHT: usize = 5;
 const BATCH: usize = 2_000;
 const BYTES: usize = 5 << 20;
-
-/// What a run took.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    /// From its beginning on.
-    whole: Duration,
-    /// Documents a second from the first ones that were seen on.
-    rate: f64,
-    cpu_ms: f64,
-}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -147,27 +138,6 @@ fn plugin(job: &mut Job, run: usize, total: usize) -> Run {
     Run { whole, rate, cpu_ms: (after.cpu_ms - before) as f64 }
 }
 
-fn compare(runs: &[(Run, Run)], total: usize, size: usize) {
-    let median = |of: &dyn Fn(&(Run, Run)) -> f64| {
-        let mut all: Vec<f64> = runs.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
-    let report = |what: &str, of: fn(&(Run, Run)) -> Run| {
-        let rate = median(&|pair| of(pair).rate);
-        let whole = median(&|pair| total as f64 / of(pair).whole.as_secs_f64());
-        let cpu = median(&|pair| of(pair).cpu_ms * 1_000.0 / total as f64);
-        eprintln!(
-            "{what}, {size} bytes: {rate:.0} records/s ({whole:.0} with the start), {cpu:.2} us CPU a record"
-        );
-        (rate, whole)
-    };
-    let native = report("native (its CPU with the test's)", |pair| pair.0);
-    let plugin = report("elasticsearch-sink", |pair| pair.1);
-    let (rate, whole) = (plugin.0 / native.0, plugin.1 / native.1);
-    eprintln!("elasticsearch-sink has {rate:.2} of the native rate ({whole:.2} with the start)");
-}
-
 #[test]
 #[ignore = "a measurement"]
 fn documents_a_second_beside_a_native_client() {
@@ -194,6 +164,6 @@ fn documents_a_second_beside_a_native_client() {
             eprintln!("  run {run}: native {:?}\n         plugin {:?}", pair.0, pair.1);
             runs.push(pair);
         }
-        compare(&runs[WARM..], total, size);
+        compare(&format!("{total} documents of {size} bytes"), &runs[WARM..], total);
     }
 }
