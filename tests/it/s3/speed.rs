@@ -101,7 +101,7 @@ fn finished(case: &Case, begun: Instant, first: Instant, cpu_ms: u64) -> Run {
     Run { whole: begun.elapsed(), rate: rest / first.elapsed().as_secs_f64(), cpu_ms: cpu_ms as f64 }
 }
 
-fn plugin(job: &Job, case: &Case, run: usize) -> Run {
+fn plugin(job: &mut Job, case: &Case, run: usize) -> Run {
     let bucket = versitygw().bucket();
     let name = format!("{}-{run}", job.connector);
     let mut config = json!(job.config);
@@ -155,9 +155,9 @@ fn objects_beside_a_native_client() {
         for run in 0..WARM + RUNS {
             let pair = if run % 2 == 0 {
                 let native = native(&job.topic, &case);
-                (native, plugin(&job, &case, run))
+                (native, plugin(&mut job, &case, run))
             } else {
-                let plugin = plugin(&job, &case, run);
+                let plugin = plugin(&mut job, &case, run);
                 (native(&job.topic, &case), plugin)
             };
             eprintln!("  run {run}: native {:?}\n         plugin {:?}", pair.0, pair.1);
