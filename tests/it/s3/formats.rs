@@ -57,7 +57,7 @@ fn order(n: usize, second: bool, size: usize, raw: &Value) -> Value {
         format!("order {n} ").chars().chain(letters.filter(|letter| *letter != '"')).take(size).collect();
     let name = if n % 7 == 3 { Value::Null } else { text.into() };
     let tags = vec![format!("ä{n}"); n % 3];
-    let mut order = json!({ "id": n, "name": name, "price": n as f64 / 4.0 - 3.0, "paid": n % 2 == 0, "raw": raw, "tags": tags });
+    let mut order = json!({ "id": n, "name": name, "price": n as f64 / 4.0 - 3.0, "paid": n.is_multiple_of(2), "raw": raw, "tags": tags });
     if second {
         order["extra"] = json!(n * 2);
     }
