@@ -56,9 +56,9 @@ impl Supervisor {
             services,
             config,
             target,
-            shown,
             plugin: None,
-            tasks: Tasks::default(),
+            tasks: Tasks::noting(shown.topics().clone()),
+            shown,
             observer: None,
             watch: None,
             swapping: VecDeque::new(),
@@ -106,11 +106,15 @@ impl Supervisor {
             Command::Swap(plugin) => self.swap(plugin).await,
             Command::PluginProblem(problem) => self.shown.set_plugin_problem(problem),
             Command::Restart(what, done) => {
+                self.announce(what);
                 let _ = done.send(());
                 self.restart(what).await;
             }
             Command::RestartTask(task, done) => {
                 let exists = self.tasks.contains(task);
+                if exists {
+                    self.shown.set_restarting(BTreeSet::from([task]));
+                }
                 let _ = done.send(exists);
                 if exists {
                     self.restart_tasks(BTreeSet::from([task])).await;
@@ -319,6 +323,23 @@ impl Supervisor {
         self.shown.set_tasks(Vec::new());
     }
 
+    /// Shows what is going to be restarted, before whoever asked for it is answered.
+    fn announce(&self, what: Restart) {
+        if what.include_tasks {
+            self.shown.set_restarting(self.chosen(what));
+        }
+        let itself = !what.only_failed || self.shown.has_failed();
+        if itself && (self.tasks.is_empty() || self.watches()) {
+            self.shown.set_state(State::Restarting);
+        }
+    }
+
+    /// The tasks that a restart concerns.
+    fn chosen(&self, what: Restart) -> BTreeSet<u32> {
+        let concerns = |task: &&Task| !what.only_failed || task.view.status.borrow().state == State::Failed;
+        self.tasks.iter().filter(concerns).map(|task| task.number).collect()
+    }
+
     async fn restart(&mut self, what: Restart) {
         let limit = self.services.config.shutdown_timeout;
         let failed = self.shown.has_failed();
@@ -338,13 +359,7 @@ impl Supervisor {
             self.reach().await;
         }
         if what.include_tasks {
-            let chosen = self
-                .tasks
-                .iter()
-                .filter(|task| !what.only_failed || task.view.status.borrow().state == State::Failed)
-                .map(|task| task.number)
-                .collect();
-            self.restart_tasks(chosen).await;
+            self.restart_tasks(self.chosen(what)).await;
         }
     }
 
