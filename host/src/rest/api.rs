@@ -255,7 +255,6 @@ fn in_path(path: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::super::server::api;
-    use super::*;
 
     #[test]
     fn every_schema_that_is_named_is_there_and_every_path_is_described() {

@@ -131,6 +131,9 @@ pub(super) fn positions(body: &[u8]) -> Result<Vec<Position>, ApiError> {
 }
 
 fn position(raw: &RawValue) -> Result<Position, ApiError> {
+    if is_null(raw) {
+        return Err(missing("offset"));
+    }
     let mut position = Position { partition: None, offset: None };
     for (member, raw) in members(raw, Shape::Known)? {
         match member.as_str() {
@@ -156,7 +159,12 @@ pub(super) fn level(body: &[u8]) -> Result<Option<String>, ApiError> {
 }
 
 fn initial_state(member: &str, raw: &RawValue) -> Result<Target, ApiError> {
-    if raw.get().starts_with(['[', '{']) {
+    if raw.get().starts_with('{') {
+        return Err(ApiError::unreadable(
+            "Cannot deserialize value: an Object, where `initial_state` should be",
+        ));
+    }
+    if raw.get().starts_with('[') {
         let message = "Input mismatch reading Enum `initial_state`: it must be RUNNING, PAUSED or STOPPED";
         return Err(ApiError::unreadable(message));
     }
@@ -176,9 +184,13 @@ fn document(body: &[u8]) -> Result<Option<&RawValue>, ApiError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let document: &RawValue = serde_json::from_slice(body)
-        .map_err(|error| ApiError::unreadable(format!("Unexpected character or end: {error}")))?;
+    let document: &RawValue = serde_json::from_slice(body).map_err(|error| broken(&error))?;
     Ok((!is_null(document)).then_some(document))
+}
+
+/// What is no JSON, or a text in it that is no Unicode.
+fn broken(error: &serde_json::Error) -> ApiError {
+    ApiError::unreadable(format!("Unexpected character or end: {error}"))
 }
 
 fn is_null(raw: &RawValue) -> bool {
@@ -198,9 +210,12 @@ enum Shape {
 fn members(raw: &RawValue, shape: Shape) -> Result<BTreeMap<String, &RawValue>, ApiError> {
     let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'{') => serde_json::from_str(text).map_err(|error| ApiError::unreadable(error.to_string())),
+        Some(b'{') => serde_json::from_str(text).map_err(|error| broken(&error)),
         Some(b'[') => {
             Err(ApiError::unreadable("Cannot deserialize value: an Array, where an Object should be"))
+        }
+        Some(b'"') if text == "\"\"" => {
+            Err(ApiError::unreadable("Cannot coerce empty String (\"\"), where an Object should be"))
         }
         Some(b'"') => {
             Err(ApiError::unreadable("Cannot construct instance: a String, where an Object should be"))
@@ -220,7 +235,7 @@ fn object(raw: &RawValue) -> Result<Option<Map<String, Value>>, ApiError> {
         return Ok(None);
     }
     let _ = members(raw, Shape::Map)?;
-    serde_json::from_str(raw.get()).map_err(|error| ApiError::unreadable(error.to_string()))
+    serde_json::from_str(raw.get()).map_err(|error| broken(&error))
 }
 
 /// The items of an array, not yet parsed.
@@ -250,9 +265,7 @@ fn text(member: &str, raw: &RawValue) -> Result<Option<String>, ApiError> {
         Some(b'n') => Ok(None),
         Some(b'{') => nested("Object"),
         Some(b'[') => nested("Array"),
-        Some(b'"') => {
-            serde_json::from_str(written).map(Some).map_err(|error| ApiError::unreadable(error.to_string()))
-        }
+        Some(b'"') => serde_json::from_str(written).map(Some).map_err(|error| broken(&error)),
         _ => Ok(Some(written.to_owned())),
     }
 }

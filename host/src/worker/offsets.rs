@@ -147,11 +147,13 @@ impl Worker {
         check_signs(&config.name, &wanted)?;
         let until = Instant::now() + session + SLACK;
         // Before the plugin is told, which cannot take it back.
+        let leaving = stage::enter(format!("waiting for the members of group {group} to leave"));
         while Instant::now() < until
             && !services.admin.group(&group).await.map_err(refused)?.members.is_empty()
         {
             tokio::time::sleep(LOOK).await;
         }
+        drop(leaving);
         let positions: Vec<_> = wanted.iter().map(sink_change).collect();
         let outside = self.ask_plugin(config, &positions).await?;
         let changed = match change {

@@ -37,6 +37,8 @@ const SCRIPTS: &[(&str, &str)] = scripts![
     "source_offsets.http",
     "sink_offsets.http",
     "topics.http",
+    "json.http",
+    "life.http",
     "plugins.http",
     "loggers.http",
     "protocol.http",

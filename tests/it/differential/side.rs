@@ -71,13 +71,23 @@ impl Side {
             What::Request { line, headers, body } => {
                 let (method, target) = line.split_once(' ').unwrap_or((line, ""));
                 let body = body.as_ref().map(|body| self.fill(body));
-                let seen = match wire::send(self.port, &self.request(method, target, headers, body)) {
+                Some(match self.answer(&self.request(method, target, headers, body)) {
                     Ok(answer) => self.seen(method, target, &answer),
                     Err(error) => nothing(&format!("no answer: {error}")),
-                };
-                Some(seen)
+                })
             }
         }
+    }
+
+    /// The answer, once there is one: Java has none while its workers agree who does what.
+    fn answer(&self, request: &Request) -> Result<Answer, String> {
+        const NOT_YET: &[&str] =
+            &["a rebalance is expected", "due to stale configuration", "(e.g. worker rebalance)"];
+        try_until(PATIENCE, || {
+            let answer = wire::send(self.port, request).map_err(|error| error.to_string())?;
+            let not_yet = answer.status >= 400 && NOT_YET.iter().any(|words| answer.body.contains(words));
+            if not_yet { Err(answer.body) } else { Ok(answer) }
+        })
     }
 
     fn request(
@@ -235,13 +245,21 @@ fn member(name: &str, value: Value) -> Value {
     }
 }
 
-/// What a JSON reader says first.
+/// What a JSON reader says first of what it cannot use.
 const KINDS: &[&str] = &[
     "Cannot deserialize value",
     "Cannot construct instance",
+    "Cannot coerce empty String",
     "Input mismatch reading Enum",
+];
+
+/// And of what is no JSON at all.
+const BROKEN: &[&str] = &[
     "Unexpected ",
     "Unrecognized token",
+    "Unrecognized character",
+    "Non-standard token",
+    "Invalid numeric value",
 ];
 
 fn message(text: &str) -> String {
@@ -255,6 +273,9 @@ fn message(text: &str) -> String {
     let line = lines.first().copied().unwrap_or_default();
     if let Some(kind) = KINDS.iter().find(|kind| line.starts_with(**kind)) {
         return format!("{kind}…");
+    }
+    if BROKEN.iter().any(|kind| line.starts_with(kind)) {
+        return "no JSON…".to_owned();
     }
     let cuts = [
         ("Unrecognized field ", " (class"),

@@ -37,6 +37,8 @@ pub(super) struct Supervisor {
     tasks: Tasks,
     /// The connector's own instance, if the plugin watches the outside system and the target is to run.
     observer: Option<Observer>,
+    /// Whether the tasks are those of a configuration before this one.
+    outdated: bool,
     /// Over its consumer group.
     watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
@@ -60,6 +62,7 @@ impl Supervisor {
             tasks: Tasks::noting(shown.topics().clone()),
             shown,
             observer: None,
+            outdated: false,
             watch: None,
             swapping: VecDeque::new(),
             closing,
@@ -96,11 +99,7 @@ impl Supervisor {
                 let _ = done.send(());
             }
             Command::Configure(config, done) => {
-                self.stop(self.services.config.shutdown_timeout).await;
-                self.config = *config;
-                self.shown.set_config(&self.config);
-                self.plugin = None;
-                self.reach().await;
+                self.configure(*config).await;
                 let _ = done.send(());
             }
             Command::Swap(plugin) => self.swap(plugin).await,
@@ -129,8 +128,26 @@ impl Supervisor {
         None
     }
 
+    /// Takes another configuration. Tasks of a paused connector are there afterwards, as they were: there will be a
+    /// new plan when they go on, as in Kafka Connect.
+    async fn configure(&mut self, config: ConnectorConfig) {
+        let stay = self.target == Target::Paused && config.class == self.config.class;
+        let tasks =
+            self.tasks.iter().filter(|_| stay).map(|task| (task.number, task.view.config.clone())).collect();
+        self.stop(self.services.config.shutdown_timeout).await;
+        self.config = config;
+        self.shown.set_config(&self.config);
+        self.plugin = self.services.registry.find(&self.config.class).filter(|_| stay);
+        let _ = self.begin(tasks);
+        self.outdated = !self.tasks.is_empty();
+        self.reach().await;
+    }
+
     /// Does what the target asks for.
     async fn reach(&mut self) {
+        if self.target == Target::Running && self.outdated {
+            self.stop(self.services.config.shutdown_timeout).await;
+        }
         let step = step(self.target, self.is_active());
         match step {
             Step::Start => self.start().await,
@@ -313,6 +330,7 @@ impl Supervisor {
     /// Ends everything, side by side.
     async fn stop(&mut self, limit: Duration) {
         self.swapping.clear();
+        self.outdated = false;
         let (name, observer) = (&self.config.name, self.observer.take());
         let unobserve = async {
             if let Some(observer) = observer {
