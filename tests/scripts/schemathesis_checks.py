@@ -7,6 +7,7 @@ JAVAS = (
     "Unexpected character or end",
     "Cannot deserialize value",
     "Cannot construct instance",
+    "Cannot coerce empty String",
     "Input mismatch reading Enum",
     "Unrecognized field",
     "The request has no body",
