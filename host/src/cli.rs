@@ -20,7 +20,7 @@ use crate::config::{self, ConnectorFile, Problems, WorkerConfig};
 use crate::demo;
 use crate::plugin::{self, Engine, EngineSettings};
 use crate::rest::{BindError, Server};
-use crate::telemetry::{FilterError, Format};
+use crate::telemetry::{FilterError, Format, Loggers};
 use crate::version;
 use crate::worker::{Start, StartError, Worker, WorkerError};
 
@@ -202,9 +202,9 @@ impl From<StartError> for Error {
 ///
 /// # Errors
 /// When it could not be done.
-pub fn run(cli: Cli) -> Result<ExitCode, Error> {
+pub fn run(cli: Cli, loggers: Loggers) -> Result<ExitCode, Error> {
     match cli.command {
-        Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone))?,
+        Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone, loggers))?,
         Command::Demo { plugins, once } => {
             let options = demo::Options { plugins, once, program: program()? };
             runtime()?.block_on(demo::run(options)).map_err(|error| Error::Start(Box::new(error)))?;
@@ -252,16 +252,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 
 /// Everything that can be found wrong is found before the first connector starts: first the files,
 /// then the listeners (a second worker with the same files fails there).
-async fn run_standalone(arguments: Standalone) -> Result<(), Error> {
+async fn run_standalone(arguments: Standalone, loggers: Loggers) -> Result<(), Error> {
     let (mut config, connectors) = read_files(&arguments)?;
     let mut stop = on_signal()?;
-    let server = Server::bind(config.listeners.clone()).await?;
+    let server = Server::bind(&config.rest).await?;
     let addresses = server.addresses().to_vec();
     // Whoever asked for port 0 is reached at the port that it became.
     if let (Some(host), Some(address)) = (config.advertised.strip_suffix(":0"), addresses.first()) {
         config.advertised = format!("{host}:{}", address.port());
     }
-    let worker = Worker::start(Start { config, program: program()? })?;
+    let worker = Worker::start(Start { config, program: program()?, loggers })?;
     tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
     let (stop_serving, stopped) = oneshot::channel();
     let serving = tokio::spawn(server.serve(worker.clone(), async {

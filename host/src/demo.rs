@@ -17,6 +17,7 @@ use crate::kafka::KafkaError;
 use crate::kafka::embedded::Embedded;
 use crate::rest::{BindError, Server};
 use crate::task::status::State;
+use crate::telemetry::Loggers;
 use crate::worker::{Start, StartError, Worker, WorkerError};
 
 /// Lines a second: the embedded broker keeps little, and drops what is old.
@@ -171,10 +172,13 @@ pub(crate) async fn run(options: Options) -> Result<(), DemoError> {
     broker.create_topic(TOPIC, 1)?;
     let stage = Stage::new(&options.plugins)?;
     let mut config = stage.config(&broker.bootstrap_servers())?;
-    let server = match Server::bind(config.listeners.clone()).await {
+    let server = match Server::bind(&config.rest).await {
         Ok(server) => server,
         // Somebody has the port: any other will do.
-        Err(_) => Server::bind([("127.0.0.1".to_owned(), 0)]).await?,
+        Err(_) => {
+            config.rest.listeners = vec![("127.0.0.1".to_owned(), 0)];
+            Server::bind(&config.rest).await?
+        }
     };
     let address = server.addresses().first().map(ToString::to_string).unwrap_or_default();
     config.advertised.clone_from(&address);
@@ -182,7 +186,7 @@ pub(crate) async fn run(options: Options) -> Result<(), DemoError> {
     say(&format!("REST API   http://{address}/connectors"));
     say(&format!("Plugins    {} (copy a .wasm file there and it is taken)", stage.plugins().display()));
     say(&format!("Lines      {} → topic {TOPIC} → {}", stage.input().display(), stage.output().display()));
-    let worker = Worker::start(Start { config, program: options.program })?;
+    let worker = Worker::start(Start { config, program: options.program, loggers: Loggers::default() })?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(worker.clone(), async {
         let _: Result<(), _> = stopped.await;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use transom::cli::{self, Cli, Error};
-use transom::telemetry::Telemetry;
+use transom::telemetry::{Loggers, Telemetry};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match log(&cli).and_then(|()| cli::run(cli)) {
+    match log(&cli).and_then(|loggers| cli::run(cli, loggers)) {
         Ok(exit_code) => exit_code,
         Err(error) => {
             report(&error);
@@ -20,13 +20,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn log(cli: &Cli) -> Result<(), Error> {
+fn log(cli: &Cli) -> Result<Loggers, Error> {
     let filter = ["TRANSOM_LOG", "RUST_LOG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|filter| !filter.is_empty()));
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    Telemetry { filter, format: cli.log_format, color }.install()?;
-    Ok(())
+    Ok(Telemetry { filter, format: cli.log_format, color }.install()?)
 }
 
 /// The error and everything that caused it, each on a line of its own.

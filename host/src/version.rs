@@ -8,3 +8,6 @@ pub(crate) const COMMIT: &str = match option_env!("TRANSOM_COMMIT") {
     Some(commit) if !commit.is_empty() => commit,
     _ => "unknown",
 };
+
+/// The Kafka Connect whose REST API this worker has.
+pub(crate) const KAFKA: &str = "4.1.1";

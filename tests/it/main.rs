@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dead_letters;
+mod differential;
 mod elasticsearch;
 mod ethereum;
 mod faults;

@@ -4,7 +4,7 @@
 #   setup.sh build   what building the worker and the plugins needs
 #   setup.sh lint    and what the linters need
 #   setup.sh test    and what the tests need: Java and Maven for Kafka, Elasticsearch and OpenSearch, Go for
-#                    a faulty network and S3, npm for an Ethereum node
+#                    a faulty network and S3, npm for an Ethereum node, Python for schemathesis
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu
@@ -35,6 +35,7 @@ if [ "$what" = test ]; then
   need 'have java' default-jdk-headless 'a JDK 17 or newer'
   need 'have mvn' maven 'Maven'
   need 'have npm' npm 'npm'
+  need 'python3 -c "import ensurepip, venv"' python3-venv 'Python 3.10 or newer with venv'
 fi
 
 if [ -n "$packages" ]; then

@@ -9,6 +9,7 @@
 //! * [`versitygw::versitygw`] is a server of S3, started once; [`gate::Gate`] before a server stops at a chosen request.
 //! * [`search`] has a real OpenSearch and a real Elasticsearch.
 //! * [`toxiproxy::Proxy`] stands before a server and makes the way to it slow, cut or silent.
+//! * [`wire`] sends requests that no client library would send.
 //! * [`JavaWorker`] is Kafka Connect itself: where it is unclear how something should behave, it is asked.
 //!
 //! Everything started here ends with the test binary, however that ends ([`process`]), and takes its
@@ -30,6 +31,7 @@ pub mod search;
 pub mod toxiproxy;
 pub mod versitygw;
 pub mod wait;
+pub mod wire;
 pub mod worker;
 
 pub use guests::Guest;

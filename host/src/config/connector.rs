@@ -228,22 +228,24 @@ fn check_topics(raw: &RawConfig, problems: &mut Problems) {
     }
     let key = "errors.deadletterqueue.topic.name";
     let Some(dead_letters) = set(key) else { return };
-    if topics.is_some_and(|topics| topics.split(',').any(|topic| topic.trim() == dead_letters)) {
+    let named: Vec<_> = topics.unwrap_or_default().split(',').map(str::trim).collect();
+    if named.contains(&dead_letters) {
         let message = format!(
-            "The DLQ topic '{dead_letters}' may not be included in the list of topics \
-             ('topics'={}) consumed by the connector",
-            topics.unwrap_or_default()
+            "The DLQ topic '{dead_letters}' may not be included in the list of topics ('topics=[{}]') consumed by the \
+             connector",
+            named.join(", ")
         );
-        problems.push(Problem::new(key, dead_letters, message));
+        // Where Kafka Connect reports it.
+        problems.push(Problem::new("topics", topics.unwrap_or_default(), message));
     }
     let whole = pattern.and_then(|pattern| TopicPattern::new(pattern).ok());
     if whole.is_some_and(|whole| whole.matcher()(dead_letters)) {
         let message = format!(
-            "The DLQ topic '{dead_letters}' may not be matched by the regex for topics \
-             ('topics.regex'={}) consumed by the connector",
+            "The DLQ topic '{dead_letters}' may not be matched by the regex for the topics ('topics.regex={}') consumed \
+             by the connector",
             pattern.unwrap_or_default()
         );
-        problems.push(Problem::new(key, dead_letters, message));
+        problems.push(Problem::new("topics.regex", pattern.unwrap_or_default(), message));
     }
 }
 

@@ -34,6 +34,11 @@ impl<'a> Reader<'a> {
         check(key, None).0
     }
 
+    /// Whether a setting is written at all, be it empty.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.raw.contains_key(name)
+    }
+
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match self.value(name) {
             Some(Value::Text(text)) => Some(text),

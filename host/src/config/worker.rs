@@ -13,6 +13,7 @@ use super::converter::{Converter, Converters, check_header_converter};
 use super::known_keys::{self, Fate};
 use super::nearest::nearest;
 use super::reader::Reader;
+use super::rest::{Listener, RestConfig};
 use super::sandbox::Sandboxes;
 use super::secrets::{Secrets, Vault, is_about_secrets};
 use super::worker_keys::WORKER_KEYS;
@@ -83,8 +84,10 @@ pub(crate) struct WorkerConfig {
     pub(crate) plugin_path: Vec<PathBuf>,
     pub(crate) plugin_cache_dir: PathBuf,
     pub(crate) plugin_cache_max_bytes: u64,
-    /// Host, empty for all interfaces, and port, 0 for any free one.
-    pub(crate) listeners: Vec<(String, u16)>,
+    pub(crate) rest: RestConfig,
+    pub(crate) topic_tracking: bool,
+    /// Whether users may have it begin anew.
+    pub(crate) topic_tracking_reset: bool,
     /// `host:port` under which others reach the REST API.
     pub(crate) advertised: String,
     pub(crate) override_policy: OverridePolicy,
@@ -132,7 +135,7 @@ impl WorkerConfig {
         let bootstrap = bootstrap_servers(&mut reader);
         let offsets_file = reader.text("offset.storage.file.filename").unwrap_or_default();
         let offsets_file = surroundings.directory.join(offsets_file);
-        let listeners = listeners(&mut reader);
+        let rest = RestConfig::read(&mut reader);
         let config = Self {
             converters,
             offset_flush_interval: reader.millis("offset.flush.interval.ms"),
@@ -145,8 +148,10 @@ impl WorkerConfig {
                 .collect(),
             plugin_cache_dir: cache_dir(&mut reader, surroundings),
             plugin_cache_max_bytes: reader.size("plugin.cache.max.bytes") as u64,
-            advertised: advertised(&mut reader, &listeners, &surroundings.hostname),
-            listeners,
+            advertised: advertised(&mut reader, &rest.listeners, &surroundings.hostname),
+            rest,
+            topic_tracking: reader.boolean("topic.tracking.enable"),
+            topic_tracking_reset: reader.boolean("topic.tracking.allow.reset"),
             override_policy: override_policy(&mut reader),
             client: kept.client.into_iter().chain([("bootstrap.servers".to_owned(), bootstrap)]).collect(),
             producer: kept.producer,
@@ -246,36 +251,7 @@ fn bootstrap_servers(reader: &mut Reader<'_>) -> String {
     servers.join(",")
 }
 
-fn listeners(reader: &mut Reader<'_>) -> Vec<(String, u16)> {
-    let mut listeners = Vec::new();
-    for url in reader.list("listeners") {
-        match listener(&url) {
-            Ok(listener) => listeners.push(listener),
-            Err(message) => reader.wrong("listeners", message),
-        }
-    }
-    if listeners.is_empty() && reader.problems.0.iter().all(|problem| problem.key != "listeners") {
-        reader.wrong("listeners", "there must be at least one, as http://:8083");
-    }
-    listeners
-}
-
-fn listener(url: &str) -> Result<(String, u16), String> {
-    let wrong = || format!("{url} is no address like http://host:8083 or http://:8083");
-    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err("https is not there yet; use http behind a proxy that ends TLS".to_owned());
-    }
-    let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().map_err(|_| wrong())?;
-    if !scheme.eq_ignore_ascii_case("http") || host.contains('/') {
-        return Err(wrong());
-    }
-    Ok((host.to_owned(), port))
-}
-
-fn advertised(reader: &mut Reader<'_>, listeners: &[(String, u16)], hostname: &str) -> String {
+fn advertised(reader: &mut Reader<'_>, listeners: &[Listener], hostname: &str) -> String {
     let _ = reader.text("rest.advertised.listener");
     let (host, port) = listeners.first().map_or(("", 0), |(host, port)| (host.as_str(), *port));
     let everywhere = matches!(host, "" | "0.0.0.0" | "::");

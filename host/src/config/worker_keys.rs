@@ -9,7 +9,7 @@ use super::definition::{ConfigKey, Type, Validator};
 
 /// All of them, in the order in which they are explained.
 pub(super) static WORKER_KEYS: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| {
-    [kafka_and_converters(), offsets_and_tasks(), plugins_and_rest(), budgets()]
+    [kafka_and_converters(), offsets_and_tasks(), plugins(), rest(), budgets()]
         .into_iter()
         .flatten()
         .collect()
@@ -110,7 +110,7 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
     ]
 }
 
-fn plugins_and_rest() -> Vec<ConfigKey> {
+fn plugins() -> Vec<ConfigKey> {
     vec![
         ConfigKey::new(
             "plugin.path",
@@ -131,6 +131,11 @@ fn plugins_and_rest() -> Vec<ConfigKey> {
             .default("1073741824")
             .low()
             .at_least(0),
+    ]
+}
+
+fn rest() -> Vec<ConfigKey> {
+    vec![
         ConfigKey::new(
             "listeners",
             Type::List,
@@ -142,6 +147,57 @@ fn plugins_and_rest() -> Vec<ConfigKey> {
             .low()
             .at_least(0),
         ConfigKey::new("rest.advertised.listener", Type::String, "Only `http` there is.").low().one_of(&["http"]),
+        ConfigKey::new(
+            "rest.request.max.bytes",
+            Type::Long,
+            "The largest body of a request that is read; a larger one is answered with 413.",
+        )
+        .default("4194304")
+        .low()
+        .at_least(1),
+        ConfigKey::new(
+            "rest.request.timeout.ms",
+            Type::Long,
+            "After which a request is answered that is not done, with what the worker is at. What was begun goes on.",
+        )
+        .default("90000")
+        .low()
+        .at_least(1),
+        ConfigKey::new(
+            "admin.listeners",
+            Type::List,
+            "Addresses of the administrative endpoints (/admin) alone. Not set: they are where the others are. Empty: \
+             nowhere.",
+        )
+        .low(),
+        ConfigKey::new(
+            "access.control.allow.origin",
+            Type::List,
+            "Origins whose web pages may use the API, as https://ui.example.com, or * for all. Empty: none.",
+        )
+        .default("")
+        .low(),
+        ConfigKey::new(
+            "access.control.allow.methods",
+            Type::List,
+            "Methods that such pages may use. Empty: GET, POST and HEAD.",
+        )
+        .default("")
+        .low(),
+        ConfigKey::new(
+            "topic.tracking.enable",
+            Type::Boolean,
+            "Whether the worker keeps in mind which topics each connector uses.",
+        )
+        .default("true")
+        .low(),
+        ConfigKey::new(
+            "topic.tracking.allow.reset",
+            Type::Boolean,
+            "Whether users of the REST API may have it forget them.",
+        )
+        .default("true")
+        .low(),
     ]
 }
 

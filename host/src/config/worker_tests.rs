@@ -38,7 +38,7 @@ fn three_settings_are_enough() {
     assert_eq!(config.client["bootstrap.servers"], "localhost:9092");
     assert_eq!(config.offset_flush_interval, Duration::from_secs(60));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(5));
-    assert_eq!(config.listeners, [(String::new(), 8083)]);
+    assert_eq!(config.rest.listeners, [(String::new(), 8083)]);
     assert_eq!(config.advertised, "here:8083");
     assert_eq!(config.identity(), "here:/work/offsets.json");
     assert_eq!(config.plugin_cache_dir, Path::new("/home/me/.cache/transom/compiled"));
@@ -125,7 +125,7 @@ fn settings_that_must_not_be_ignored_are_refused() {
 #[test]
 fn listeners_have_a_host_and_a_port() {
     let config = with(&[("listeners", "http://127.0.0.1:0, HTTP://[::1]:80/")]).unwrap();
-    assert_eq!(config.listeners, [("127.0.0.1".to_owned(), 0), ("::1".to_owned(), 80)]);
+    assert_eq!(config.rest.listeners, [("127.0.0.1".to_owned(), 0), ("::1".to_owned(), 80)]);
     refused("listeners", "http://host", "http://host:8083");
     refused("listeners", "", "at least one");
     refused("listeners", "http://host:99999", "no address");

@@ -29,9 +29,11 @@ use crate::config::{ConnectorConfig, WorkerConfig};
 use crate::kafka::{Admin, Producers};
 use crate::offsets::OffsetStore;
 use crate::plugin::{Plugin, Registry};
+use crate::task::context::code_version;
 use crate::task::sink::Roster;
 
-pub(crate) use self::plan::validate;
+pub(crate) use self::parts::Sought;
+pub(crate) use self::plan::{alter_offsets, validate};
 
 /// What all connectors of a worker share.
 #[derive(Debug)]
@@ -85,6 +87,9 @@ impl Connector {
     pub(crate) fn start(services: Arc<Services>, config: ConnectorConfig, target: Target) -> Self {
         let (commands, inbox) = mpsc::channel(16);
         let shown = Arc::new(Shown::new(&config));
+        if let Some(plugin) = services.registry.find(&config.class) {
+            shown.set_code(plugin.kind(), code_version(&plugin));
+        }
         let (closing, told) = watch::channel(false);
         let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone(), told);
         // Ends by itself when the last sender of commands is gone.

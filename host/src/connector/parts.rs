@@ -1,14 +1,26 @@
 //! What a task is made of, from what the worker and the connector's configuration say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Kind, Problems, Sandbox};
 use crate::kafka::{ClientKind, ClientSettings, ClientSource, Subscription, resolve};
 
 use crate::task::failure::Failure;
-use crate::task::sink::{Members, RejectParts, SinkParts};
+use crate::task::sink::{Members, RejectParts, SinkParts, group_of};
 use crate::task::source::SourceParts;
+
+/// What librdkafka and Java take for `session.timeout.ms` where nobody says.
+const SESSION: Duration = Duration::from_secs(45);
+
+/// A sink's consumer group.
+#[derive(Debug)]
+pub(crate) struct Sought {
+    pub(crate) group: String,
+    /// How long a member stays that has gone without a word.
+    pub(crate) session: Duration,
+}
 
 impl Services {
     /// Whether the connector's clients can be configured as it wishes.
@@ -18,6 +30,16 @@ impl Services {
             _ => ClientKind::Consumer,
         };
         self.client(config, client).map(drop)
+    }
+
+    /// The consumer group of a sink.
+    pub(crate) fn group(&self, config: &ConnectorConfig) -> Result<Sought, Problems> {
+        let settings = self.client(config, ClientKind::Consumer)?;
+        let session = settings.get("session.timeout.ms").and_then(|text| text.parse().ok());
+        Ok(Sought {
+            group: group_of(&settings, &config.name),
+            session: session.map_or(SESSION, Duration::from_millis),
+        })
     }
 
     pub(super) fn client(

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Services;
 use crate::config::{ConnectorConfig, Problem, Problems, RawConfig, Sandbox};
-use crate::plugin::{self, ConnectorInstance, Plugin, Setup, validation_errors};
+use crate::plugin::{self, CallError, ConnectorInstance, Plugin, Setup, validation_errors};
 use crate::task::failure::Failure;
 use crate::task::spawn::{Place, Running};
 
@@ -134,6 +134,31 @@ pub(crate) async fn validate(
     }
     // The keys too are what the plugin says.
     config.vault.hide_problems(problems).or(())
+}
+
+/// Asks the plugin whether offsets may be changed to these, which changes them in the outside system where it can.
+///
+/// # Errors
+/// It refuses, or could not say: why.
+pub(crate) async fn alter_offsets(
+    services: &Arc<Services>,
+    config: &ConnectorConfig,
+    plugin: &Arc<Plugin>,
+    offsets: String,
+) -> Result<bool, String> {
+    let resolved =
+        plugin::resolve(&config.vault, &config.raw).await.map_err(|problems| problems.to_string())?;
+    let setup = setup(services, config, plugin);
+    let (sandbox, asked) = (setup.sandbox.clone(), plugin.clone());
+    let answer = on_guests(services, &sandbox, async move {
+        let mut instance = ConnectorInstance::new(&asked, setup).await.map_err(Failure::Call)?;
+        instance.alter_offsets(&json(&resolved), &offsets).await.map_err(Failure::Call)
+    });
+    answer.await.map_err(|failure| match failure {
+        // Its own words are meant for whoever asked.
+        Failure::Call(CallError::Guest { message, .. }) => config.vault.hide(&message).into_owned(),
+        failure => failure.trace(&config.vault),
+    })
 }
 
 /// Whether the value of a key must not be shown.

@@ -1,6 +1,6 @@
 //! What a connector shows of itself: read by REST and metrics, written by its actor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use super::status::{CodeVersion, ConnectorStatus, State, TaskStatus};
 use crate::config::{ConnectorConfig, Kind, Vault};
 use crate::lock::unpoisoned;
 use crate::task::metrics::TaskMetrics;
+use crate::task::topics::Topics;
 
 /// A task as others see it.
 #[derive(Debug, Clone)]
@@ -40,12 +41,15 @@ struct Inner {
     /// What it waits for that stands in the way of its group.
     group: Option<String>,
     tasks: Vec<TaskView>,
+    /// Tasks that are about to be started again.
+    restarting: BTreeSet<u32>,
 }
 
 /// The latest of everything.
 #[derive(Debug)]
 pub(crate) struct Shown {
     name: String,
+    topics: Topics,
     inner: Mutex<Inner>,
 }
 
@@ -53,6 +57,7 @@ impl Shown {
     pub(crate) fn new(config: &ConnectorConfig) -> Self {
         Self {
             name: config.name.clone(),
+            topics: Topics::default(),
             inner: Mutex::new(Inner {
                 config: config.raw.clone(),
                 vault: config.vault.clone(),
@@ -64,12 +69,18 @@ impl Shown {
                 plugin_problem: None,
                 group: None,
                 tasks: Vec::new(),
+                restarting: BTreeSet::new(),
             }),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         unpoisoned(self.inner.lock())
+    }
+
+    /// The topics it uses.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     pub(crate) fn config(&self) -> BTreeMap<String, String> {
@@ -100,6 +111,9 @@ impl Shown {
         let of_task = |task: &TaskView| {
             let idle = task.is_idle();
             let mut status = task.status.borrow().clone();
+            if inner.restarting.contains(&status.id) {
+                status.state = State::Restarting;
+            }
             // What the task itself says comes first.
             status.waiting_for = status.waiting_for.or_else(|| inner.group.clone().filter(|_| idle));
             status
@@ -170,7 +184,14 @@ impl Shown {
         self.lock().plugin_problem = Some(problem);
     }
 
+    pub(super) fn set_restarting(&self, tasks: BTreeSet<u32>) {
+        self.lock().restarting = tasks;
+    }
+
+    /// Shows these; none of them is about to be started again.
     pub(super) fn set_tasks(&self, tasks: Vec<TaskView>) {
-        self.lock().tasks = tasks;
+        let mut inner = self.lock();
+        inner.tasks = tasks;
+        inner.restarting.clear();
     }
 }

@@ -20,6 +20,7 @@ use crate::task::failure::Failure;
 use crate::task::restart::RestartBudget;
 use crate::task::spawn::{Place, Running, shown};
 use crate::task::status::{State, TaskStatus};
+use crate::task::topics::Topics;
 use crate::task::{sink, source};
 
 /// A task that was started.
@@ -42,9 +43,14 @@ impl Task {
 
 /// All tasks, in the order of their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<Task>);
+pub(super) struct Tasks(Vec<Task>, Topics);
 
 impl Tasks {
+    /// None yet; they will note the topics they use here.
+    pub(super) fn noting(topics: Topics) -> Self {
+        Self(Vec::new(), topics)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -95,7 +101,7 @@ impl Tasks {
         order: Order,
     ) -> Result<(), Failure> {
         for (number, task_config) in configs {
-            let task = start(services, config, (number, task_config), order.clone())?;
+            let task = start(services, (config, &self.1), (number, task_config), order.clone())?;
             self.0.push(task);
         }
         self.0.sort_by_key(|task| task.number);
@@ -170,7 +176,7 @@ async fn stop_one(connector: &str, task: &mut Task, until: Instant) {
 /// Starts one task.
 fn start(
     services: &Arc<Services>,
-    config: &ConnectorConfig,
+    (config, topics): (&ConnectorConfig, &Topics),
     (number, task_config): (u32, TaskConfig),
     order: Order,
 ) -> Result<Task, Failure> {
@@ -202,6 +208,7 @@ fn start(
         orders: received,
         status: status.clone(),
         metrics: view.metrics.clone(),
+        topics: if services.config.topic_tracking { topics.clone() } else { Topics::default() },
         reconfigure: reconfigure.clone(),
     };
     let context = Context::new(identity, links, budget);

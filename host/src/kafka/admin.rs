@@ -151,7 +151,7 @@ impl Admin {
         .await
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         what: &str,
         question: impl FnOnce(&Client<Heard>, Duration) -> Result<T, KafkaError> + Send + 'static,
@@ -198,7 +198,7 @@ fn translate(error: &RdError) -> KafkaError {
 
 /// What the client has told since the last answer.
 #[derive(Debug, Default)]
-struct Heard(Mutex<Option<KafkaError>>);
+pub(super) struct Heard(Mutex<Option<KafkaError>>);
 
 impl Heard {
     fn lock(&self) -> MutexGuard<'_, Option<KafkaError>> {

@@ -39,6 +39,17 @@ impl KafkaError {
             .contains(&self.code)
     }
 
+    /// There is no such group.
+    pub(crate) fn is_unknown_group(&self) -> bool {
+        self.code == codes::GROUP_ID_NOT_FOUND
+    }
+
+    /// The group has members, or subscribes to the topic: its offsets are theirs to commit.
+    pub(crate) fn is_group_in_use(&self) -> bool {
+        [codes::UNKNOWN_MEMBER_ID, codes::NON_EMPTY_GROUP, codes::GROUP_SUBSCRIBED_TO_TOPIC]
+            .contains(&self.code)
+    }
+
     /// It goes on until somebody mends the rights, the password or the settings: a client that tries again would
     /// try for ever.
     pub(crate) fn needs_operator(&self) -> bool {
@@ -60,9 +71,13 @@ mod codes {
     pub(super) const WAIT_COORDINATOR: i32 = -180;
     pub(super) const FENCED: i32 = -144;
     pub(super) const ILLEGAL_GENERATION: i32 = 22;
+    pub(super) const UNKNOWN_MEMBER_ID: i32 = 25;
     pub(super) const REBALANCE_IN_PROGRESS: i32 = 27;
     pub(super) const INVALID_PRODUCER_EPOCH: i32 = 47;
+    pub(super) const NON_EMPTY_GROUP: i32 = 68;
+    pub(super) const GROUP_ID_NOT_FOUND: i32 = 69;
     pub(super) const FENCED_INSTANCE_ID: i32 = 82;
+    pub(super) const GROUP_SUBSCRIBED_TO_TOPIC: i32 = 86;
     pub(super) const PRODUCER_FENCED: i32 = 90;
 
     pub(super) const SSL: i32 = -181;
@@ -110,6 +125,10 @@ mod tests {
             (WAIT_COORDINATOR, E::RD_KAFKA_RESP_ERR__WAIT_COORD),
             (FENCED, E::RD_KAFKA_RESP_ERR__FENCED),
             (ILLEGAL_GENERATION, E::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+            (UNKNOWN_MEMBER_ID, E::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+            (NON_EMPTY_GROUP, E::RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP),
+            (GROUP_ID_NOT_FOUND, E::RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND),
+            (GROUP_SUBSCRIBED_TO_TOPIC, E::RD_KAFKA_RESP_ERR_GROUP_SUBSCRIBED_TO_TOPIC),
             (REBALANCE_IN_PROGRESS, E::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS),
             (INVALID_PRODUCER_EPOCH, E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH),
             (FENCED_INSTANCE_ID, E::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID),

@@ -6,6 +6,7 @@
 //! producer   Producers ─▶ Producer (shared by tasks with equal settings) ─▶ Lane (one task's share)
 //! consumer   Consumer (one task's): records in batches, rebalances as events, commits answered later
 //! admin      Admin (the worker's): questions about topics, groups and the cluster
+//! group_offsets  the committed offsets of a group, from outside
 //! complaint  what a client says while it goes on trying
 //! embedded   a broker in this process, for the demo
 //! ```
@@ -20,6 +21,7 @@ mod complaint;
 mod consumer;
 pub(crate) mod embedded;
 mod error;
+mod group_offsets;
 mod native;
 mod partition;
 mod prefetch;
@@ -31,6 +33,7 @@ pub(crate) use admin::Member;
 pub(crate) use admin::{Admin, Group};
 pub(crate) use consumer::{Consumer, Event, Membership, Subscription};
 pub(crate) use error::KafkaError;
+pub(crate) use group_offsets::Wanted;
 pub(crate) use native::{Message, TimestampKind};
 pub(crate) use partition::TopicPartition;
 pub(crate) use prefetch::{PrefetchBudget, PrefetchShare};

@@ -137,6 +137,11 @@ impl OffsetStore {
         Reader { store: self.clone(), connector: connector.to_owned() }
     }
 
+    /// All that is durable of one connector.
+    pub(crate) fn positions(&self, connector: &str) -> Vec<Position> {
+        self.read().get(connector).map(|positions| positions.values().cloned().collect()).unwrap_or_default()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Offsets> {
         unpoisoned(self.durable.read())
     }

@@ -1,44 +1,31 @@
 //! Request bodies. What Jackson coerces in Kafka Connect is coerced here too (a number or boolean
-//! for a string), and what it refuses is refused with the words that clients look for.
+//! for a string), and what it refuses is refused with the words that clients look for: `Cannot deserialize
+//! value`, `Cannot construct instance`, `Unrecognized field`. All of that is 500 there, and so it is here.
 
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use crate::config::{Problem, Problems};
 use crate::worker::api::{RawConfig, Target, WorkerError};
+use crate::worker::offsets::Position;
 
-/// A body that claims to be JSON.
-///
-/// Anything else is refused before it is read. This is also what keeps a web page in an operator's
-/// browser from posting to the worker: a page cannot send this type to another host unasked.
-pub(super) struct JsonBytes(pub(super) Bytes);
+/// A body, whole, of a route that takes JSON.
+pub(super) struct Body(pub(super) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for JsonBytes {
+impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
         match Bytes::from_request(request, state).await {
             Ok(bytes) => Ok(Self(bytes)),
             Err(rejection) => Err(ApiError::new(rejection.status(), rejection.body_text())),
         }
     }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// The body of `POST /connectors`.
@@ -61,20 +48,23 @@ const NULL_VALUE: &str = "Null value can not be supplied as the configuration va
 
 impl ConfigBody {
     pub(super) fn decode(body: &[u8]) -> Result<Self, ApiError> {
-        Self::from_members(members(body)?)
+        match document(body)? {
+            Some(config) => Self::of(config),
+            None => Err(missing("connectorConfig")),
+        }
     }
 
-    fn from_members(members: BTreeMap<String, &RawValue>) -> Result<Self, ApiError> {
-        let mut config = Self::default();
-        for (key, raw) in members {
+    fn of(config: &RawValue) -> Result<Self, ApiError> {
+        let mut body = Self::default();
+        for (key, raw) in members(config, Shape::Map)? {
             match text(&key, raw)? {
-                Some(value) => {
-                    config.values.insert(key, value);
-                }
-                None => config.nulls.push(key),
+                Some(value) => drop(body.values.insert(key, value)),
+                // As if it were not there: the path says it, or the request.
+                None if key == "name" => {}
+                None => body.nulls.push(key),
             }
         }
-        Ok(config)
+        Ok(body)
     }
 
     /// What is wrong with the keys whose value is null.
@@ -84,55 +74,183 @@ impl ConfigBody {
 
     /// The configuration of a connector, in which no value may be null.
     pub(super) fn of_connector(self) -> Result<RawConfig, ApiError> {
-        let problems = self.null_problems();
+        let mut problems = self.null_problems();
+        // Missing is what is said of that one.
+        problems.0.retain(|problem| problem.key != "connector.class");
         problems.or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
+    }
+
+    /// Changes of a configuration: a null takes the key away.
+    pub(super) fn of_patch(self) -> BTreeMap<String, Option<String>> {
+        let values = self.values.into_iter().map(|(key, value)| (key, Some(value)));
+        values.chain(self.nulls.into_iter().map(|key| (key, None))).collect()
     }
 }
 
 impl CreateRequest {
     pub(super) fn decode(body: &[u8]) -> Result<Self, ApiError> {
-        let mut name = None;
-        let mut config = None;
-        let mut target = Target::Running;
-        for (member, raw) in members(body)? {
+        let Some(request) = document(body)? else { return Err(missing("createRequest")) };
+        let (mut name, mut config, mut target) = (None, None, Target::Running);
+        for (member, raw) in members(request, Shape::Known)? {
             match member.as_str() {
                 "name" => name = text(&member, raw)?,
-                "config" if raw.get() == "null" => {}
-                "config" => config = Some(ConfigBody::from_members(members(raw.get().as_bytes())?)?),
-                "initial_state" => {
-                    target = text(&member, raw)?.map_or(Ok(target), |word| initial_state(&word))?
-                }
+                "config" if is_null(raw) => {}
+                "config" => config = Some(ConfigBody::of(raw)?),
+                "initial_state" => target = initial_state(&member, raw)?,
                 _ => {
-                    return Err(ApiError::unreadable(format!(
-                        "Unrecognized field \"{member}\", not marked as ignorable (3 known properties: \"name\", \"config\", \"initial_state\")"
-                    )));
+                    return Err(unrecognized(
+                        &member,
+                        "3 known properties: \"config\", \"name\", \"initial_state\"",
+                    ));
                 }
             }
         }
-        let config = config.ok_or_else(|| ApiError::bad_request("The request has no \"config\""))?;
+        let config = config.ok_or_else(|| missing("connectorConfig"))?;
         Ok(Self { name: name.unwrap_or_default().trim().to_owned(), config, target })
     }
 }
 
-fn initial_state(word: &str) -> Result<Target, ApiError> {
+/// The body of `PATCH /connectors/{name}/offsets`.
+pub(super) fn positions(body: &[u8]) -> Result<Vec<Position>, ApiError> {
+    let Some(offsets) = document(body)? else { return Err(missing("offsets")) };
+    let mut list = None;
+    for (member, raw) in members(offsets, Shape::Known)? {
+        match member.as_str() {
+            "offsets" if is_null(raw) => list = None,
+            "offsets" => list = Some(items(raw)?),
+            _ => return Err(unrecognized(&member, "one known property: \"offsets\"")),
+        }
+    }
+    let positions = list.unwrap_or_default().into_iter().map(position).collect::<Result<Vec<_>, _>>()?;
+    if positions.is_empty() {
+        return Err(ApiError::bad_request(
+            "Partitions / offsets need to be provided for an alter offsets request",
+        ));
+    }
+    Ok(positions)
+}
+
+fn position(raw: &RawValue) -> Result<Position, ApiError> {
+    if is_null(raw) {
+        return Err(missing("offset"));
+    }
+    let mut position = Position { partition: None, offset: None };
+    for (member, raw) in members(raw, Shape::Known)? {
+        match member.as_str() {
+            "partition" => position.partition = object(raw)?,
+            "offset" => position.offset = object(raw)?,
+            _ => return Err(unrecognized(&member, "2 known properties: \"partition\", \"offset\"")),
+        }
+    }
+    Ok(position)
+}
+
+/// The body of `PUT /admin/loggers/{name}`: the level, if there is one.
+pub(super) fn level(body: &[u8]) -> Result<Option<String>, ApiError> {
+    let Some(levels) = document(body)? else { return Err(missing("levelMap")) };
+    let mut level = None;
+    for (member, raw) in members(levels, Shape::Map)? {
+        let text = text(&member, raw)?;
+        if member == "level" {
+            level = text;
+        }
+    }
+    Ok(level)
+}
+
+fn initial_state(member: &str, raw: &RawValue) -> Result<Target, ApiError> {
+    if raw.get().starts_with('{') {
+        return Err(ApiError::unreadable(
+            "Cannot deserialize value: an Object, where `initial_state` should be",
+        ));
+    }
+    if raw.get().starts_with('[') {
+        let message = "Input mismatch reading Enum `initial_state`: it must be RUNNING, PAUSED or STOPPED";
+        return Err(ApiError::unreadable(message));
+    }
+    let Some(word) = text(member, raw)? else { return Ok(Target::Running) };
     match word.to_ascii_uppercase().as_str() {
         "RUNNING" => Ok(Target::Running),
         "PAUSED" => Ok(Target::Paused),
         "STOPPED" => Ok(Target::Stopped),
         _ => Err(ApiError::unreadable(format!(
-            "Cannot construct instance of initial_state from \"{word}\": it must be RUNNING, PAUSED or STOPPED"
+            "Cannot construct instance of `initial_state` from \"{word}\": it must be RUNNING, PAUSED or STOPPED"
         ))),
     }
 }
 
+/// A body, checked to be JSON; `None` for none, or for null.
+fn document(body: &[u8]) -> Result<Option<&RawValue>, ApiError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let document: &RawValue = serde_json::from_slice(body).map_err(|error| broken(&error))?;
+    Ok((!is_null(document)).then_some(document))
+}
+
+/// What is no JSON, or a text in it that is no Unicode.
+fn broken(error: &serde_json::Error) -> ApiError {
+    ApiError::unreadable(format!("Unexpected character or end: {error}"))
+}
+
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+/// What an object is read as: Jackson refuses a number in its place in different words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Any members.
+    Map,
+    /// Certain members.
+    Known,
+}
+
 /// The members of an object, their values not yet parsed; of equal names the last counts.
-fn members(body: &[u8]) -> Result<BTreeMap<String, &RawValue>, ApiError> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            ApiError::unreadable(format!("Cannot deserialize value: {error}"))
+fn members(raw: &RawValue, shape: Shape) -> Result<BTreeMap<String, &RawValue>, ApiError> {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => serde_json::from_str(text).map_err(|error| broken(&error)),
+        Some(b'[') => {
+            Err(ApiError::unreadable("Cannot deserialize value: an Array, where an Object should be"))
         }
-        _ => ApiError::unreadable(error.to_string()),
-    })
+        Some(b'"') if text == "\"\"" => {
+            Err(ApiError::unreadable("Cannot coerce empty String (\"\"), where an Object should be"))
+        }
+        Some(b'"') => {
+            Err(ApiError::unreadable("Cannot construct instance: a String, where an Object should be"))
+        }
+        _ if shape == Shape::Known => {
+            Err(ApiError::unreadable(format!("Cannot construct instance: {text}, where an Object should be")))
+        }
+        _ => {
+            Err(ApiError::unreadable(format!("Cannot deserialize value: {text}, where an Object should be")))
+        }
+    }
+}
+
+/// An object as it is, or null.
+fn object(raw: &RawValue) -> Result<Option<Map<String, Value>>, ApiError> {
+    if is_null(raw) {
+        return Ok(None);
+    }
+    let _ = members(raw, Shape::Map)?;
+    serde_json::from_str(raw.get()).map_err(|error| broken(&error))
+}
+
+/// The items of an array, not yet parsed.
+fn items(raw: &RawValue) -> Result<Vec<&RawValue>, ApiError> {
+    let wrong = |error| ApiError::unreadable(format!("Cannot deserialize value: {error}"));
+    serde_json::from_str(raw.get()).map_err(wrong)
+}
+
+/// There is no body, or null in a place where nothing can be done without; 500, as Kafka Connect has it.
+fn missing(what: &str) -> ApiError {
+    ApiError::unreadable(format!("The request has no body, or null for \"{what}\" in it"))
+}
+
+fn unrecognized(member: &str, known: &str) -> ApiError {
+    ApiError::unreadable(format!("Unrecognized field \"{member}\", not marked as ignorable ({known})"))
 }
 
 /// A scalar as text, a number just as it was written; `None` for null.
@@ -147,9 +265,7 @@ fn text(member: &str, raw: &RawValue) -> Result<Option<String>, ApiError> {
         Some(b'n') => Ok(None),
         Some(b'{') => nested("Object"),
         Some(b'[') => nested("Array"),
-        Some(b'"') => {
-            serde_json::from_str(written).map(Some).map_err(|error| ApiError::unreadable(error.to_string()))
-        }
+        Some(b'"') => serde_json::from_str(written).map(Some).map_err(|error| broken(&error)),
         _ => Ok(Some(written.to_owned())),
     }
 }
@@ -157,7 +273,6 @@ fn text(member: &str, raw: &RawValue) -> Result<Option<String>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn message(error: ApiError) -> String {
         format!("{error:?}")
@@ -184,7 +299,7 @@ mod tests {
 
     #[test]
     fn nested_values_are_refused_with_jacksons_words() {
-        for body in [r#"{"a": {}}"#, r#"{"a": []}"#, "[]", "3", "null"] {
+        for body in [r#"{"a": {}}"#, r#"{"a": []}"#, "[]", "3"] {
             let error = message(ConfigBody::decode(body.as_bytes()).unwrap_err());
             assert!(error.contains("500") && error.contains("Cannot deserialize value"), "{body}: {error}");
         }
@@ -192,10 +307,39 @@ mod tests {
 
     #[test]
     fn malformed_json_is_refused_with_the_parsers_words() {
-        for body in [&b"{"[..], b"", b"{\"a\" 1}", b"{} x", b"{\"a\":\"\xff\"}"] {
+        for body in [&b"{"[..], b"{\"a\" 1}", b"{} x", b"{\"a\":\"\xff\"}"] {
             let error = message(ConfigBody::decode(body).unwrap_err());
             assert!(error.contains("500") && error.contains("line 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_patch_takes_away_what_is_null() {
+        let patch = ConfigBody::decode(br#"{"a": null, "b": 1, "name": null}"#).unwrap().of_patch();
+        let expected = [("a".to_owned(), None), ("b".to_owned(), Some("1".to_owned()))];
+        assert_eq!(patch, expected.into());
+    }
+
+    #[test]
+    fn offsets_are_decoded_and_have_to_be_some() {
+        let body = br#"{"offsets": [{"partition": {"f": "x"}, "offset": {"p": 7}}, {"offset": null}]}"#;
+        let positions = positions(body).unwrap();
+        assert_eq!(positions.len(), 2);
+        assert_eq!(positions[0].offset.as_ref().unwrap()["p"], 7);
+        assert_eq!(positions[1], Position { partition: None, offset: None });
+        for none in ["{}", r#"{"offsets": null}"#, r#"{"offsets": []}"#] {
+            assert!(message(super::positions(none.as_bytes()).unwrap_err()).contains("400"), "{none}");
+        }
+        for wrong in [r#"{"offsets": {}}"#, r#"{"offsets": [7]}"#, r#"{"offsets": [{"x": 1}]}"#, "[]", ""] {
+            assert!(message(super::positions(wrong.as_bytes()).unwrap_err()).contains("500"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_a_text_beside_which_anything_may_stand() {
+        assert_eq!(level(br#"{"level": "DEBUG", "more": 1}"#).unwrap().as_deref(), Some("DEBUG"));
+        assert_eq!(level(b"{}").unwrap(), None);
+        assert!(level(br#"{"level": []}"#).is_err() && level(b"").is_err());
     }
 
     #[test]
@@ -216,25 +360,14 @@ mod tests {
             (r#"{"name": "n", "config": {}, "initial_state": "LAZY"}"#, "Cannot construct instance"),
             (r#"{"name": ["n"], "config": {}}"#, "Cannot deserialize value"),
             (r#"{"name": "n", "config": 3}"#, "Cannot deserialize value"),
-            (r#"{"name": "n"}"#, "no \\\"config\\\""),
+            (r#"{"name": "n"}"#, "null for \\\"connectorConfig\\\""),
+            ("null", "The request has no body"),
+            (" ", "The request has no body"),
+            ("3", "Cannot construct instance"),
         ];
         for (body, expected) in refused {
             let error = message(CreateRequest::decode(body.as_bytes()).unwrap_err());
             assert!(error.contains(expected), "{body}: {error}");
         }
-    }
-
-    #[test]
-    fn only_json_is_taken() {
-        let of = |value: &'static str| {
-            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
-        };
-        assert!(
-            of("application/json")
-                && of("Application/JSON; charset=utf-8")
-                && of("application/merge-patch+json")
-        );
-        assert!(!of("text/plain") && !of("application/x-www-form-urlencoded"));
-        assert!(!is_json(&HeaderMap::new()));
     }
 }

@@ -1,16 +1,16 @@
 //! `/connectors`: what there is, what it does, and every change to it.
 
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
-use super::body::{ConfigBody, CreateRequest, JsonBytes};
+use super::api::{Api, Doc, boolean};
+use super::body::{Body, ConfigBody, CreateRequest};
 use super::error::{ApiError, carry_out};
 use super::path::{Name, TaskOf, encoded};
-use super::status;
+use super::{offsets, status};
 use crate::worker::Worker;
 use crate::worker::api::{ConnectorInfo, RawConfig, Restart, Target, WorkerError};
 
@@ -18,19 +18,63 @@ type Answer<T> = Result<T, ApiError>;
 /// The parameters of a query, in their order; a name may occur more than once.
 type Parameters = Query<Vec<(String, String)>>;
 
-pub(super) fn routes() -> Router<Worker> {
-    Router::new()
-        .route("/connectors", get(list).post(create))
-        .route("/connectors/{name}", get(info).delete(delete))
-        .route("/connectors/{name}/config", get(config).put(put_config))
-        .route("/connectors/{name}/status", get(connector_status))
-        .route("/connectors/{name}/pause", put(pause))
-        .route("/connectors/{name}/resume", put(resume))
-        .route("/connectors/{name}/stop", put(stop))
-        .route("/connectors/{name}/restart", post(restart))
-        .route("/connectors/{name}/tasks", get(tasks))
-        .route("/connectors/{name}/tasks/{task}/status", get(task_status))
-        .route("/connectors/{name}/tasks/{task}/restart", post(restart_task))
+pub(super) fn routes() -> Api {
+    collection().merge(states()).merge(tasks_and_topics()).merge(offsets::routes())
+}
+
+fn collection() -> Api {
+    let expand = json!({ "type": "array", "items": { "type": "string", "enum": ["info", "status"] } });
+    let create_doc = Doc::new("Creates a connector").body("CreateConnector").answers(201, "ConnectorInfo");
+    let put_doc = Doc::new("Replaces a connector's configuration, or creates it").body("Config");
+    let patch_doc = Doc::new("Changes settings of a connector; null takes one away").body("ConfigPatch");
+    Api::default()
+        .get(
+            "/connectors",
+            list,
+            Doc::new("All connectors").query("expand", expand).answers(200, "Connectors"),
+        )
+        .post("/connectors", create, create_doc)
+        .get("/connectors/{name}", info, Doc::new("A connector").answers(200, "ConnectorInfo"))
+        .delete("/connectors/{name}", delete, Doc::new("Deletes a connector").empty(204))
+        .get("/connectors/{name}/config", config, Doc::new("Its configuration").answers(200, "Config"))
+        .put(
+            "/connectors/{name}/config",
+            put_config,
+            put_doc.answers(200, "ConnectorInfo").answers(201, "ConnectorInfo"),
+        )
+        .patch("/connectors/{name}/config", patch_config, patch_doc.answers(200, "ConnectorInfo"))
+}
+
+fn states() -> Api {
+    let restart_doc = Doc::new("Starts a connector again")
+        .query("includeTasks", boolean())
+        .query("onlyFailed", boolean())
+        .answers(202, "ConnectorStatus")
+        .empty(204);
+    Api::default()
+        .get(
+            "/connectors/{name}/status",
+            connector_status,
+            Doc::new("How it is").answers(200, "ConnectorStatus"),
+        )
+        .put("/connectors/{name}/pause", pause, Doc::new("Has it hold still").empty(202))
+        .put("/connectors/{name}/resume", resume, Doc::new("Has it go on").empty(202))
+        .put("/connectors/{name}/stop", stop, Doc::new("Takes its tasks away").empty(204))
+        .post("/connectors/{name}/restart", restart, restart_doc)
+}
+
+fn tasks_and_topics() -> Api {
+    let status_doc = Doc::new("How a task is").answers(200, "TaskStatus");
+    Api::default()
+        .get("/connectors/{name}/tasks", tasks, Doc::new("Its tasks").answers(200, "Tasks"))
+        .get("/connectors/{name}/tasks/{task}/status", task_status, status_doc)
+        .post(
+            "/connectors/{name}/tasks/{task}/restart",
+            restart_task,
+            Doc::new("Starts a task again").empty(204),
+        )
+        .get("/connectors/{name}/topics", topics, Doc::new("The topics it has used").answers(200, "Topics"))
+        .put("/connectors/{name}/topics/reset", reset_topics, Doc::new("Forgets those topics").empty(202))
 }
 
 /// The names; with any `expand` an object that holds what was asked of each.
@@ -64,16 +108,12 @@ fn expanded(worker: &Worker, name: &str, expand: &[&str]) -> Result<Map<String, 
     Ok(parts)
 }
 
-async fn create(
-    State(worker): State<Worker>,
-    headers: HeaderMap,
-    JsonBytes(body): JsonBytes,
-) -> Answer<Response> {
+async fn create(State(worker): State<Worker>, headers: HeaderMap, Body(body): Body) -> Answer<Response> {
     let request = CreateRequest::decode(&body)?;
     let config = request.config.of_connector()?;
     let location = location(&worker, &headers, &request.name);
     let (name, target) = (request.name, request.target);
-    let info = carry_out(async move { worker.create(name, config, target).await }).await?;
+    let info = carry_out(worker, |worker| async move { worker.create(name, config, target).await }).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(info_json(&info))).into_response())
 }
 
@@ -89,11 +129,12 @@ async fn put_config(
     State(worker): State<Worker>,
     Name(name): Name,
     headers: HeaderMap,
-    JsonBytes(body): JsonBytes,
+    Body(body): Body,
 ) -> Answer<Response> {
     let config = ConfigBody::decode(&body)?.of_connector()?;
     let location = location(&worker, &headers, &name);
-    let (created, info) = carry_out(async move { worker.put_config(name, config).await }).await?;
+    let (created, info) =
+        carry_out(worker, |worker| async move { worker.put_config(name, config).await }).await?;
     let body = Json(info_json(&info));
     Ok(if created {
         (StatusCode::CREATED, [(header::LOCATION, location)], body).into_response()
@@ -102,8 +143,28 @@ async fn put_config(
     })
 }
 
+async fn patch_config(
+    State(worker): State<Worker>,
+    Name(name): Name,
+    Body(body): Body,
+) -> Answer<Json<Value>> {
+    let patch = ConfigBody::decode(&body)?.of_patch();
+    let info = carry_out(worker, |worker| async move { worker.patch_config(&name, patch).await }).await?;
+    Ok(Json(info_json(&info)))
+}
+
+async fn topics(State(worker): State<Worker>, Name(name): Name) -> Answer<Json<Value>> {
+    let topics = worker.topics(&name)?;
+    Ok(Json(json!({ name: { "topics": topics } })))
+}
+
+async fn reset_topics(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
+    worker.reset_topics(&name)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 async fn delete(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
-    carry_out(async move { worker.delete(&name).await }).await?;
+    carry_out(worker, |worker| async move { worker.delete(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -112,17 +173,17 @@ async fn connector_status(State(worker): State<Worker>, Name(name): Name) -> Ans
 }
 
 async fn pause(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
-    carry_out(async move { worker.set_target(&name, Target::Paused).await }).await?;
+    carry_out(worker, |worker| async move { worker.set_target(&name, Target::Paused).await }).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 async fn resume(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
-    carry_out(async move { worker.set_target(&name, Target::Running).await }).await?;
+    carry_out(worker, |worker| async move { worker.set_target(&name, Target::Running).await }).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 async fn stop(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
-    carry_out(async move { worker.set_target(&name, Target::Stopped).await }).await?;
+    carry_out(worker, |worker| async move { worker.set_target(&name, Target::Stopped).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -137,7 +198,7 @@ async fn restart(
         only_failed: flag(&parameters, "onlyFailed"),
     };
     let advertised = worker.advertised().to_owned();
-    let planned = carry_out(async move { worker.restart(&name, what).await }).await?;
+    let planned = carry_out(worker, |worker| async move { worker.restart(&name, what).await }).await?;
     Ok(if what == Restart::default() {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -157,12 +218,12 @@ async fn tasks(State(worker): State<Worker>, Name(name): Name) -> Answer<Json<Va
 async fn task_status(State(worker): State<Worker>, of: TaskOf) -> Answer<Json<Value>> {
     let none = || ApiError::not_found(format!("No status found for task {}-{}", of.connector, of.task));
     let connector = worker.status(&of.connector).map_err(|_| none())?;
-    let task = connector.tasks.iter().find(|task| task.id == of.task).ok_or_else(none)?;
+    let task = connector.tasks.iter().find(|task| i32::try_from(task.id) == Ok(of.task)).ok_or_else(none)?;
     Ok(Json(status::of_task(task, worker.advertised())))
 }
 
 async fn restart_task(State(worker): State<Worker>, of: TaskOf) -> Answer<StatusCode> {
-    carry_out(async move { worker.restart_task(&of.connector, of.task).await }).await?;
+    carry_out(worker, |worker| async move { worker.restart_task(&of.connector, of.task).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,16 +4,21 @@
 //! differs does so on purpose: names with `/`, `%` or a backslash work in paths, every error is
 //! JSON, and statuses carry members of ours beside Kafka Connect's.
 //!
-//! Each file holds the routes of one resource and nothing of the worker's; a resource that is still
-//! missing (offsets, loggers) becomes a file with a `routes` function and one line in
-//! [`server`]. Bodies are bounded, answers are small, and a change that was begun is carried out to
+//! Each file holds the routes of one resource and nothing of the worker's. They are one list ([`api`]), from which the
+//! router is made, and what `OPTIONS` and `/openapi.json` tell of it. Bodies are bounded, answers are small, and a change that was begun is carried out to
 //! its end whatever the client does (see [`error::carry_out`]).
 
+mod api;
 mod body;
 mod connectors;
+mod cors;
 mod error;
+mod loggers;
+mod negotiate;
+mod offsets;
 mod path;
 mod plugins;
+mod schemas;
 mod server;
 mod status;
 

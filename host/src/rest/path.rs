@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 /// `/connectors/{name}/tasks/{number}…`
 pub(super) struct TaskOf {
     pub(super) connector: String,
-    pub(super) task: u32,
+    pub(super) task: i32,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TaskOf {
@@ -40,11 +40,12 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskOf {
     }
 }
 
-/// `name` as one segment of a path: all but unreserved characters are percent-encoded.
+/// `name` as one segment of a path: what is neither unreserved nor a delimiter that may
+/// stand in one is percent-encoded.
 pub(super) fn encoded(name: &str) -> String {
     let mut segment = String::with_capacity(name.len());
     for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
             segment.push(char::from(byte));
         } else {
             segment.push_str(&format!("%{byte:02X}"));
@@ -60,6 +61,7 @@ mod tests {
     #[test]
     fn what_a_path_would_misread_is_encoded() {
         assert_eq!(encoded("plain-name_1.x~"), "plain-name_1.x~");
-        assert_eq!(encoded("a/b%c d\\é"), "a%2Fb%25c%20d%5C%C3%A9");
+        assert_eq!(encoded("a/b%c d\\é?#"), "a%2Fb%25c%20d%5C%C3%A9%3F%23");
+        assert_eq!(encoded("a+b:c;d,e'f(h)!$*&="), "a+b:c;d,e'f(h)!$*&=");
     }
 }

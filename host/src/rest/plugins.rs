@@ -1,12 +1,12 @@
 //! `/connector-plugins`: which plugins there are, what they can be told, and whether a configuration
 //! would do.
 
+use axum::Json;
 use axum::extract::{Query, State};
-use axum::routing::{get, put};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::body::{ConfigBody, JsonBytes};
+use super::api::{Api, Doc, boolean};
+use super::body::{Body, ConfigBody};
 use super::error::{ApiError, carry_out};
 use super::path::Name;
 use super::status;
@@ -15,11 +15,15 @@ use crate::config::Kind;
 use crate::worker::Worker;
 use crate::worker::api::PluginInfo;
 
-pub(super) fn routes() -> Router<Worker> {
-    Router::new()
-        .route("/connector-plugins", get(list))
-        .route("/connector-plugins/{name}/config", get(config))
-        .route("/connector-plugins/{name}/config/validate", put(validate))
+pub(super) fn routes() -> Api {
+    let list_doc =
+        Doc::new("The plugins there are").query("connectorsOnly", boolean()).answers(200, "Plugins");
+    let validate_doc = Doc::new("Whether a configuration would do").body("Config").answers(200, "Validation");
+    let config_doc = Doc::new("What a plugin can be told").answers(200, "Definitions");
+    Api::default()
+        .get("/connector-plugins", list, list_doc)
+        .get("/connector-plugins/{name}/config", config, config_doc)
+        .put("/connector-plugins/{name}/config/validate", validate, validate_doc)
 }
 
 /// Sinks, sources, and with `connectorsOnly=false` the others too.
@@ -46,7 +50,7 @@ async fn config(State(worker): State<Worker>, Name(class): Name) -> Result<Json<
 async fn validate(
     State(worker): State<Worker>,
     Name(class): Name,
-    JsonBytes(body): JsonBytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let body = ConfigBody::decode(&body)?;
     if let Some(included) = body.values.get("connector.class")
@@ -57,8 +61,8 @@ async fn validate(
         )));
     }
     let nulls = body.null_problems();
-    let mut report = carry_out(async move { worker.validate(&class, body.values).await }).await?;
-    report.add(nulls);
+    let mut report = carry_out(worker, |worker| async move { worker.validate(body.values).await }).await?;
+    report.add_nulls(nulls);
     let errors: usize = report.configs.iter().map(|key| key.errors.len()).sum();
     Ok(Json(json!({
         "name": report.name,

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::metrics::TaskMetrics;
 use super::restart::RestartBudget;
 use super::status::{CodeVersion, State, SwapReport, TaskStatus};
+use super::topics::Topics;
 use crate::config::{RawConfig, Sandbox, Vault};
 use crate::plugin::{self, OffsetLookup, Plugin, Setup};
 
@@ -62,6 +63,7 @@ pub(crate) struct Links {
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) status: watch::Sender<TaskStatus>,
     pub(crate) metrics: Arc<TaskMetrics>,
+    pub(crate) topics: Topics,
     /// Set by a guest that wants its connector to plan anew.
     pub(crate) reconfigure: Arc<AtomicBool>,
 }
@@ -72,6 +74,8 @@ pub(crate) struct Context {
     pub(crate) identity: Identity,
     pub(crate) orders: watch::Receiver<Order>,
     pub(crate) metrics: Arc<TaskMetrics>,
+    /// Those that the connector uses.
+    pub(crate) topics: Topics,
     /// What the guest's `should-stop` answers.
     pub(crate) should_stop: Arc<AtomicBool>,
     /// The code that runs, or ran last.
@@ -87,12 +91,13 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(identity: Identity, links: Links, budget: RestartBudget) -> Self {
-        let Links { orders, status, metrics, reconfigure } = links;
+        let Links { orders, status, metrics, topics, reconfigure } = links;
         let plugin = orders.borrow().plugin.clone();
         Self {
             identity,
             orders,
             metrics,
+            topics,
             should_stop: Arc::new(AtomicBool::new(false)),
             plugin,
             budget,

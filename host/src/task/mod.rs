@@ -19,4 +19,5 @@ pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod spawn;
 pub(crate) mod status;
+pub(crate) mod topics;
 mod watermark;

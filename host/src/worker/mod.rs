@@ -5,22 +5,28 @@
 //! other and with nothing else: a connector that is slow to stop holds up only requests about itself.
 
 pub(crate) mod api;
+mod loggers;
 mod metrics;
+pub(crate) mod offsets;
+pub(crate) mod stage;
 mod start;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use tracing::info;
 
 pub(crate) use self::api::WorkerError;
 use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, ValidationReport};
+use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, RestConfig, ValidationReport};
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services, validate};
 use crate::lock::unpoisoned;
 use crate::plugin::{self, Plugin};
+use crate::telemetry::Loggers;
 
 /// A running worker. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +37,7 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 struct Inner {
     services: Arc<Services>,
+    loggers: Loggers,
     /// Empty until Kafka has answered.
     cluster_id: OnceLock<String>,
     connectors: Mutex<BTreeMap<String, Entry>>,
@@ -63,6 +70,16 @@ impl Worker {
     /// `host:port` under which this worker is reached: the `worker_id` of every status.
     pub(crate) fn advertised(&self) -> &str {
         &self.inner.services.config.advertised
+    }
+
+    /// How long a request may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.inner.services.config.rest.timeout
+    }
+
+    /// How the REST API is served.
+    pub(crate) fn rest_config(&self) -> &RestConfig {
+        &self.inner.services.config.rest
     }
 
     /// The names of all connectors.
@@ -128,10 +145,41 @@ impl Worker {
         };
         let config = self.checked(&name, config).await?;
         let _turn = entry.turn.lock().await;
+        Ok((false, self.configure(&entry, config).await?))
+    }
+
+    /// Changes settings of a connector; those with `None` go.
+    ///
+    /// # Errors
+    /// There is no such connector, or its configuration would be wrong.
+    pub(crate) async fn patch_config(
+        &self,
+        name: &str,
+        patch: BTreeMap<String, Option<String>>,
+    ) -> Result<ConnectorInfo, WorkerError> {
+        let entry = self.entry(name)?;
+        // From reading to writing: of two patches at once none is lost.
+        let _turn = entry.turn.lock().await;
+        let mut config = entry.connector.shown.config();
+        for (key, value) in patch {
+            let _ = match value {
+                Some(value) => config.insert(key, value),
+                None => config.remove(&key),
+            };
+        }
+        let config = self.checked(name, config).await?;
+        self.configure(&entry, config).await
+    }
+
+    /// For who has the connector's turn.
+    async fn configure(&self, entry: &Entry, config: ConnectorConfig) -> Result<ConnectorInfo, WorkerError> {
+        let name = config.name.clone();
+        let _stage =
+            stage::enter(format!("writing a config for connector {name} and restarting it with that"));
         let done = entry.connector.ask(|done| Command::Configure(Box::new(config), done)).await;
         done.ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))?;
         info!(connector = name, "configuration replaced");
-        Ok((false, self.info(&name)?))
+        self.info(&name)
     }
 
     /// # Errors
@@ -140,6 +188,7 @@ impl Worker {
         let entry = self.entry(name)?;
         let _turn = entry.turn.lock().await;
         let limit = self.inner.services.config.shutdown_timeout;
+        let _stage = stage::enter(format!("stopping connector {name} and its tasks"));
         entry.connector.shutdown(limit).await;
         let mut connectors = self.lock();
         // Deleted twice at once, and created anew in between: the new one is not meant.
@@ -157,6 +206,11 @@ impl Worker {
         let unknown = |_| WorkerError::NotFound(format!("Unknown connector {name}"));
         let entry = self.entry(name).map_err(unknown)?;
         let _turn = entry.turn.lock().await;
+        let _stage = stage::enter(match target {
+            Target::Running => format!("starting connector {name} and its tasks"),
+            Target::Paused => format!("pausing connector {name} and its tasks"),
+            Target::Stopped => format!("stopping connector {name} and its tasks"),
+        });
         let _ = entry.connector.ask(|done| Command::SetTarget(target, done)).await;
         Ok(())
     }
@@ -175,17 +229,23 @@ impl Worker {
             task.state = State::Restarting;
         }
         let _turn = entry.turn.lock().await;
+        let _stage = stage::enter(format!("handling restart request for connector {name}"));
         let _ = entry.connector.ask(|done| Command::Restart(what, done)).await;
         Ok(plan)
     }
 
     /// # Errors
     /// There is no such connector or task, or it holds no tasks because it is stopped.
-    pub(crate) async fn restart_task(&self, name: &str, task: u32) -> Result<(), WorkerError> {
+    pub(crate) async fn restart_task(&self, name: &str, task: i32) -> Result<(), WorkerError> {
         let unknown = |_| WorkerError::NotFound(format!("Unknown connector: {name}"));
         let entry = self.entry(name).map_err(unknown)?;
         let _turn = entry.turn.lock().await;
-        match entry.connector.ask(|found| Command::RestartTask(task, found)).await {
+        let _stage = stage::enter(format!("restarting task {name}-{task}"));
+        let found = match u32::try_from(task) {
+            Ok(task) => entry.connector.ask(|found| Command::RestartTask(task, found)).await,
+            Err(_) => None,
+        };
+        match found {
             Some(true) => Ok(()),
             _ => Err(WorkerError::NotFound(format!("Unknown task: {name}-{task}"))),
         }
@@ -214,21 +274,16 @@ impl Worker {
     /// Checks a configuration without using it.
     ///
     /// # Errors
-    /// There is no such plugin.
-    pub(crate) async fn validate(
-        &self,
-        class: &str,
-        config: RawConfig,
-    ) -> Result<ValidationReport, WorkerError> {
-        let plugin = self.plugin(class)?;
+    /// It names no plugin that there is.
+    pub(crate) async fn validate(&self, config: RawConfig) -> Result<ValidationReport, WorkerError> {
+        let plugin = self.plugin_of(&config)?;
         let (services, raw) = (self.inner.services.clone(), config.clone());
         let report = plugin::off_thread(move || {
             let definition = &plugin.manifest().config;
             crate::config::validate_connector(&raw, plugin.kind(), definition, &services.config)
         });
         let mut report = report.await.ok_or_else(too_slow)?;
-        let name = config.get("name").cloned().unwrap_or_default();
-        if let Err(WorkerError::InvalidConfig(problems)) = self.checked(&name, config).await {
+        if let Err(WorkerError::InvalidConfig(problems)) = self.check(config).await {
             report.add(problems);
         }
         Ok(report)
@@ -257,6 +312,21 @@ impl Worker {
         })
     }
 
+    /// The plugin that a connector's configuration names.
+    fn plugin_of(&self, raw: &RawConfig) -> Result<Arc<Plugin>, WorkerError> {
+        let Some(class) = raw.get("connector.class") else {
+            // Without the values, among which there may be passwords.
+            let keys: Vec<_> = raw.keys().map(String::as_str).collect();
+            let message = format!("Connector config {{{}}} contains no connector type", keys.join(", "));
+            return Err(WorkerError::BadRequest(message));
+        };
+        let plugin = self.plugin(class)?;
+        if plugin.kind() == Kind::Transform {
+            return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
+        }
+        Ok(plugin)
+    }
+
     /// A configuration that is right as far as the worker, the definition and the plugin can tell.
     async fn checked(&self, name: &str, mut raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let given = raw.entry("name".to_owned()).or_insert_with(|| name.to_owned());
@@ -265,18 +335,15 @@ impl Worker {
                 "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
             )));
         }
-        let Some(class) = raw.get("connector.class").cloned() else {
-            return Err(WorkerError::InvalidConfig(Problems(vec![Problem::without_value(
-                "connector.class",
-                "Missing required configuration \"connector.class\" which has no default value.",
-            )])));
-        };
-        let plugin = self.plugin(&class)?;
-        if plugin.kind() == Kind::Transform {
-            return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
-        }
+        self.check(raw).await
+    }
+
+    /// Likewise, whatever its name.
+    async fn check(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
+        let plugin = self.plugin_of(&raw)?;
         let services = &self.inner.services;
         let (with, asked) = (services.clone(), plugin.clone());
+        let resolving = stage::enter("resolving transformed configuration properties for the connector");
         let config = plugin::off_thread(move || {
             let (kind, definition) = (asked.kind(), &asked.manifest().config);
             let config = ConnectorConfig::parse(raw, kind, definition, &with.config)?;
@@ -284,6 +351,8 @@ impl Worker {
             Ok(config)
         });
         let config = config.await.ok_or_else(too_slow)?.map_err(WorkerError::InvalidConfig)?;
+        drop(resolving);
+        let _stage = stage::enter("performing multi-property validation for the connector");
         validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
         Ok(config)
     }

@@ -19,6 +19,7 @@ use crate::kafka::{
 use crate::offsets::{OffsetStore, StoreError};
 use crate::plugin::{Change, Engine, EngineError, EngineSettings, Registry, check_tls};
 use crate::task::sink::Roster;
+use crate::telemetry::Loggers;
 
 /// Asking Kafka for its cluster id is tried this often while it does not answer.
 const CLUSTER_ID_RETRY: Duration = Duration::from_secs(5);
@@ -50,6 +51,8 @@ pub(crate) struct Start {
     pub(crate) config: WorkerConfig,
     /// This program: run again to compile plugins in a process of their own.
     pub(crate) program: PathBuf,
+    /// The log's.
+    pub(crate) loggers: Loggers,
 }
 
 impl Worker {
@@ -58,7 +61,7 @@ impl Worker {
     /// # Errors
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, program } = start;
+        let Start { config, program, loggers } = start;
         let admin = admin_settings(&config, check_tls(&config.sandboxes))
             .map_err(|problems| StartError::Config(config.vault.hide_problems(problems)))?;
         // First of what touches anything: who is refused here is one worker too many.
@@ -82,7 +85,12 @@ impl Worker {
             roster: Roster::default(),
         });
         let worker = Self {
-            inner: Arc::new(Inner { services, cluster_id: OnceLock::new(), connectors: Mutex::default() }),
+            inner: Arc::new(Inner {
+                services,
+                loggers,
+                cluster_id: OnceLock::new(),
+                connectors: Mutex::default(),
+            }),
         };
         worker.follow_plugins();
         worker.learn_cluster_id();

@@ -4,8 +4,8 @@ mod appender;
 
 use serde::Deserialize;
 use transom_sdk::{
-    Batch, ConfigKey, ConfigMap, Connector, Copies, Error, Failures, KafkaOffset, Manifest, Problems, Reason,
-    Sink, SinkContext,
+    Batch, ConfigKey, ConfigMap, Connector, Copies, Error, Failures, KafkaOffset, Manifest, OffsetChange,
+    Problems, Reason, Sink, SinkContext,
 };
 
 use appender::Appender;
@@ -44,6 +44,11 @@ impl Sink for FileSink {
     /// One file, one writer: a second one could not tell its own torn line from the other's.
     fn connector(_: Config, map: ConfigMap) -> Result<Box<dyn Connector>, Error> {
         Ok(Box::new(Copies::one(map)))
+    }
+
+    /// The file tells of no offsets: there is nothing to change in it.
+    fn alter_offsets(_: &Config, _: &[OffsetChange]) -> Result<bool, Error> {
+        Ok(true)
     }
 
     fn open(config: Config, _: &SinkContext) -> Result<Self, Error> {

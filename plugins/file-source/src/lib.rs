@@ -79,18 +79,26 @@ impl Source for FileSource {
         }
     }
 
+    /// In the words of Kafka Connect's FileStreamSource.
     fn alter_offsets(_: &Config, changes: &[OffsetChange]) -> Result<bool, Error> {
         for OffsetChange { partition, offset } in changes {
-            if !partition["filename"].is_string() {
-                return Err(Error::config(format!("the partition {partition} needs the key 'filename'")));
-            }
-            if let Some(offset) = offset
-                && !offset["position"].is_u64()
-            {
-                return Err(Error::config(format!(
-                    "the offset {offset} needs the key 'position', a whole number of bytes from 0"
-                )));
-            }
+            // Whatever is there may be forgotten.
+            let Some(offset) = offset else { continue };
+            let position = &offset["position"];
+            let problem = if position.is_null() {
+                "Offset objects should either be null or contain the key 'position'"
+            } else if !position.is_i64() && !position.is_u64() {
+                "The value for the 'position' key in the offset is expected to be a Long value"
+            } else if !position.is_u64() {
+                "The value for the 'position' key in the offset should be a non-negative value"
+            } else if partition.is_null() {
+                "Partition objects cannot be null"
+            } else if partition["filename"].is_null() {
+                "Partition objects should contain the key 'filename'"
+            } else {
+                continue;
+            };
+            return Err(Error::config(problem));
         }
         Ok(true)
     }

@@ -249,7 +249,10 @@ fn only_positions_can_become_offsets() {
     for offset in [json!({}), json!({ "position": -1 }), json!({ "position": "5" })] {
         assert!(test.alter_offsets(&[change(json!({ "filename": "f" }), Some(offset))]).is_err());
     }
-    assert!(test.alter_offsets(&[change(json!({ "file": "f" }), None)]).is_err());
+    for partition in [json!({ "file": "f" }), json!(null)] {
+        assert!(test.alter_offsets(&[change(partition.clone(), None)]).unwrap(), "may be forgotten");
+        assert!(test.alter_offsets(&[change(partition, Some(json!({ "position": 5 })))]).is_err());
+    }
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Supervisor {
     tasks: Tasks,
     /// The connector's own instance, if the plugin watches the outside system and the target is to run.
     observer: Option<Observer>,
+    /// Whether the tasks are those of a configuration before this one.
+    outdated: bool,
     /// Over its consumer group.
     watch: Option<Watch>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
@@ -56,10 +58,11 @@ impl Supervisor {
             services,
             config,
             target,
-            shown,
             plugin: None,
-            tasks: Tasks::default(),
+            tasks: Tasks::noting(shown.topics().clone()),
+            shown,
             observer: None,
+            outdated: false,
             watch: None,
             swapping: VecDeque::new(),
             closing,
@@ -96,21 +99,21 @@ impl Supervisor {
                 let _ = done.send(());
             }
             Command::Configure(config, done) => {
-                self.stop(self.services.config.shutdown_timeout).await;
-                self.config = *config;
-                self.shown.set_config(&self.config);
-                self.plugin = None;
-                self.reach().await;
+                self.configure(*config).await;
                 let _ = done.send(());
             }
             Command::Swap(plugin) => self.swap(plugin).await,
             Command::PluginProblem(problem) => self.shown.set_plugin_problem(problem),
             Command::Restart(what, done) => {
+                self.announce(what);
                 let _ = done.send(());
                 self.restart(what).await;
             }
             Command::RestartTask(task, done) => {
                 let exists = self.tasks.contains(task);
+                if exists {
+                    self.shown.set_restarting(BTreeSet::from([task]));
+                }
                 let _ = done.send(exists);
                 if exists {
                     self.restart_tasks(BTreeSet::from([task])).await;
@@ -125,8 +128,26 @@ impl Supervisor {
         None
     }
 
+    /// Takes another configuration. Tasks of a paused connector are there afterwards, as they were: there will be a
+    /// new plan when they go on, as in Kafka Connect.
+    async fn configure(&mut self, config: ConnectorConfig) {
+        let stay = self.target == Target::Paused && config.class == self.config.class;
+        let tasks =
+            self.tasks.iter().filter(|_| stay).map(|task| (task.number, task.view.config.clone())).collect();
+        self.stop(self.services.config.shutdown_timeout).await;
+        self.config = config;
+        self.shown.set_config(&self.config);
+        self.plugin = self.services.registry.find(&self.config.class).filter(|_| stay);
+        let _ = self.begin(tasks);
+        self.outdated = !self.tasks.is_empty();
+        self.reach().await;
+    }
+
     /// Does what the target asks for.
     async fn reach(&mut self) {
+        if self.target == Target::Running && self.outdated {
+            self.stop(self.services.config.shutdown_timeout).await;
+        }
         let step = step(self.target, self.is_active());
         match step {
             Step::Start => self.start().await,
@@ -309,6 +330,7 @@ impl Supervisor {
     /// Ends everything, side by side.
     async fn stop(&mut self, limit: Duration) {
         self.swapping.clear();
+        self.outdated = false;
         let (name, observer) = (&self.config.name, self.observer.take());
         let unobserve = async {
             if let Some(observer) = observer {
@@ -317,6 +339,23 @@ impl Supervisor {
         };
         let ((), ()) = tokio::join!(unobserve, self.tasks.stop(name, limit));
         self.shown.set_tasks(Vec::new());
+    }
+
+    /// Shows what is going to be restarted, before whoever asked for it is answered.
+    fn announce(&self, what: Restart) {
+        if what.include_tasks {
+            self.shown.set_restarting(self.chosen(what));
+        }
+        let itself = !what.only_failed || self.shown.has_failed();
+        if itself && (self.tasks.is_empty() || self.watches()) {
+            self.shown.set_state(State::Restarting);
+        }
+    }
+
+    /// The tasks that a restart concerns.
+    fn chosen(&self, what: Restart) -> BTreeSet<u32> {
+        let concerns = |task: &&Task| !what.only_failed || task.view.status.borrow().state == State::Failed;
+        self.tasks.iter().filter(concerns).map(|task| task.number).collect()
     }
 
     async fn restart(&mut self, what: Restart) {
@@ -338,13 +377,7 @@ impl Supervisor {
             self.reach().await;
         }
         if what.include_tasks {
-            let chosen = self
-                .tasks
-                .iter()
-                .filter(|task| !what.only_failed || task.view.status.borrow().state == State::Failed)
-                .map(|task| task.number)
-                .collect();
-            self.restart_tasks(chosen).await;
+            self.restart_tasks(self.chosen(what)).await;
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod conf;
 mod consume;
+mod groups;
 mod list;
 mod produce;
 mod queue;
@@ -22,6 +23,7 @@ use rdkafka_sys as sys;
 
 pub(crate) use conf::{Check, Conf};
 pub(crate) use consume::{Message, Messages, RawRebalance, TimestampKind};
+pub(crate) use groups::{GroupRequest, group_request};
 pub(crate) use list::{Entry, Partitions};
 pub(crate) use produce::{BatchBuffer, Slot, TopicRef};
 pub(crate) use queue::{Queue, QueueEvent};

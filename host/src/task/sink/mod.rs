@@ -156,7 +156,7 @@ impl Sink {
         self.react(ctx, instance).await?;
         if !self.rejects.is_full() && self.fill() > 0 {
             let (ready, failed) = self.incoming.take();
-            self.take_note(&ready);
+            self.take_note(ctx, &ready);
             if let Some(failure) = failed {
                 return Err(failure);
             }
@@ -174,8 +174,9 @@ impl Sink {
         Ok(())
     }
 
-    fn take_note(&mut self, ready: &Ready) {
+    fn take_note(&mut self, ctx: &Context, ready: &Ready) {
         for span in &ready.spans {
+            ctx.topics.note(&span.tp.topic);
             self.partitions.taken(&span.tp, span.first, span.next);
         }
     }

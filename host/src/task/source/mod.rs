@@ -105,6 +105,9 @@ impl Source {
         ctx.metrics.batches.add(1);
         ctx.metrics.records_in.add(batch.len() as u64);
         ctx.metrics.bytes_in.add(converted.bytes());
+        if !batch.is_empty() {
+            batch.topics().for_each(|topic| ctx.topics.note(topic));
+        }
         let mut sent = 0;
         while sent < batch.len() {
             match progress.lane.send(converted.from(sent)) {

@@ -4,12 +4,19 @@
 //! by a filter in `tracing`'s syntax (`info`, `warn,transom=debug`); this module does not read the
 //! environment, its caller does.
 
+mod loggers;
+
 use std::io;
 
 use thiserror::Error;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+pub use loggers::Loggers;
+use loggers::Seen;
+pub(crate) use loggers::{Level, Setting};
 
 /// What is written when nothing else was asked for.
 const DEFAULT_FILTER: &str = "info";
@@ -45,29 +52,44 @@ pub struct FilterError {
 }
 
 impl Telemetry {
-    /// Writes the events of this process to standard error from now on. The first call counts.
+    /// Writes the events of this process to standard error from now on. The first call counts. Answers with what
+    /// changes the levels later.
     ///
     /// # Errors
     /// When the filter cannot be read.
-    pub fn install(&self) -> Result<(), FilterError> {
-        let subscriber = self.subscriber(io::stderr)?;
+    pub fn install(&self) -> Result<Loggers, FilterError> {
+        let (subscriber, loggers) = self.subscriber(io::stderr)?;
         // Only a program that installed one before could make this fail, and then that one shall stay.
         let _ = tracing::subscriber::set_global_default(subscriber);
-        Ok(())
+        Ok(loggers)
     }
 
-    fn subscriber<W>(&self, writer: W) -> Result<Box<dyn Subscriber + Send + Sync>, FilterError>
+    fn subscriber<W>(&self, writer: W) -> Result<(Box<dyn Subscriber + Send + Sync>, Loggers), FilterError>
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
-        let filter = self.filter.as_deref().unwrap_or(DEFAULT_FILTER);
-        let filter = EnvFilter::try_new(filter)
-            .map_err(|error| FilterError { filter: filter.to_owned(), reason: error.to_string() })?;
-        let lines = tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter);
-        Ok(match self.format {
-            Format::Text => Box::new(lines.with_ansi(self.color).finish()),
-            Format::Json => Box::new(lines.json().flatten_event(true).finish()),
-        })
+        let text = self.filter.as_deref().unwrap_or(DEFAULT_FILTER);
+        let filter = EnvFilter::try_new(text)
+            .map_err(|error| FilterError { filter: text.to_owned(), reason: error.to_string() })?;
+        let loggers = Loggers::of(text);
+        let seen = Seen(loggers.clone());
+        let lines = tracing_subscriber::fmt().with_writer(writer).with_ansi(self.color);
+        let subscriber: Box<dyn Subscriber + Send + Sync> = match self.format {
+            Format::Text => {
+                let lines = lines.with_env_filter(filter).with_filter_reloading();
+                let handle = lines.reload_handle();
+                // Fails when the subscriber is gone, and then nothing is logged anyway.
+                loggers.install_with(move |filter| drop(handle.reload(filter)));
+                Box::new(lines.finish().with(seen))
+            }
+            Format::Json => {
+                let lines = lines.json().flatten_event(true).with_env_filter(filter).with_filter_reloading();
+                let handle = lines.reload_handle();
+                loggers.install_with(move |filter| drop(handle.reload(filter)));
+                Box::new(lines.finish().with(seen))
+            }
+        };
+        Ok((subscriber, loggers))
     }
 }
 
@@ -81,7 +103,7 @@ mod tests {
     fn logged(telemetry: &Telemetry) -> String {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let writer = Lines(lines.clone());
-        let subscriber = telemetry.subscriber(move || writer.clone()).unwrap();
+        let (subscriber, _) = telemetry.subscriber(move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "transom::task", connector = "lines", task = 0, "behind");
             tracing::debug!(target: "transom::task", "detail");
@@ -126,6 +148,23 @@ mod tests {
         let filter = Some("off,transom::task=debug".to_owned());
         let text = logged(&Telemetry { filter, ..Telemetry::default() });
         assert!(text.contains("behind") && text.contains("detail"), "{text}");
+    }
+
+    #[test]
+    fn a_level_that_is_changed_holds_from_then_on() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let writer = Lines(lines.clone());
+        let (subscriber, loggers) = Telemetry::default().subscriber(move || writer.clone()).unwrap();
+        let event = || tracing::debug!(target: "transom::changed", "detail");
+        tracing::subscriber::with_default(subscriber, || {
+            event();
+            assert_eq!(loggers.set("transom::changed", Level::Debug), ["transom::changed"]);
+            event();
+            loggers.set("root", Level::Off);
+            event();
+        });
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("detail").count(), 1, "{text}");
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! Transom and Kafka Connect are asked the same, and answer the same.
+//!
+//! The scripts beside this file are sent, request by request, to a real Java worker (distributed: the reference)
+//! and to Transom, at the same time and on the same broker. Status, headers and bodies are compared after
+//! [`side`] has taken out what differs between any two workers. What is left must stand in the table of
+//! [`known`], with its reason; and every row of it must be of use.
+//!
+//! `TRANSOM_TEST_TRANSCRIPT=<file>` writes all requests with both answers.
+
+mod known;
+mod script;
+mod side;
+
+use std::fmt::Write as _;
+use std::{env, fs, thread};
+
+use transom_tests::guests::{FILE_SINK, FILE_SOURCE};
+use transom_tests::process::Folder;
+use transom_tests::worker::rest::Rest;
+use transom_tests::{JavaWorker, Worker, kafka, unique};
+
+use known::KNOWN;
+use script::{Step, What};
+use side::{Seen, Side};
+
+macro_rules! scripts {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!($name))),*] };
+}
+
+/// In this order.
+const SCRIPTS: &[(&str, &str)] = scripts![
+    "root.http",
+    "connectors.http",
+    "names.http",
+    "config.http",
+    "state.http",
+    "source_offsets.http",
+    "sink_offsets.http",
+    "topics.http",
+    "json.http",
+    "life.http",
+    "plugins.http",
+    "loggers.http",
+    "protocol.http",
+    "odd_names.http",
+];
+
+/// Settings of both workers.
+const SETTINGS: &[(&str, &str)] = &[
+    ("offset.flush.interval.ms", "1000"),
+    ("access.control.allow.origin", "http://good.example"),
+    ("access.control.allow.methods", "GET,PUT"),
+];
+
+/// An aspect in which two answers differ.
+struct Difference<'a> {
+    step: &'a Step,
+    request: String,
+    aspect: &'static str,
+    java: String,
+    ours: String,
+}
+
+#[test]
+fn java_and_transom_answer_alike() {
+    let steps: Vec<Step> = SCRIPTS.iter().flat_map(|(file, text)| script::read(file, text)).collect();
+    let requests = steps.iter().filter(|step| matches!(step.what, What::Request { .. })).count();
+    assert!(requests >= 200, "{requests} requests");
+    let (java, ours) = both(&steps);
+    if let Some(file) = env::var_os("TRANSOM_TEST_TRANSCRIPT") {
+        fs::write(file, transcript(&steps, &java, &ours)).unwrap();
+    }
+    let differences: Vec<_> = steps
+        .iter()
+        .zip(java.iter().zip(&ours))
+        .flat_map(|(step, (java, ours))| compare(step, java, ours))
+        .collect();
+    let mut used = KNOWN.map(|row| vec![0; row.differences.len()]);
+    let mut report = String::new();
+    for difference in differences {
+        match known::row_of(&difference) {
+            Some((row, pattern)) => used[row][pattern] += 1,
+            None => {
+                let Difference { step, request, aspect, java, ours } = difference;
+                writeln!(report, "{} {request}\n  {aspect}\n    java    {java}\n    transom {ours}", step.at)
+                    .unwrap();
+            }
+        }
+    }
+    for (row, used) in KNOWN.iter().zip(&used) {
+        for (pattern, _) in row.differences.iter().zip(used).filter(|(_, used)| **used == 0) {
+            writeln!(report, "nothing is explained any more by {pattern:?} of: {}", row.why).unwrap();
+        }
+    }
+    println!("{requests} requests, differences by row of the table: {used:?}");
+    assert!(report.is_empty(), "Java and Transom differ:\n{report}");
+}
+
+/// Sends everything to both at the same time.
+fn both(steps: &[Step]) -> (Vec<Option<Seen>>, Vec<Option<Seen>>) {
+    let kafka = kafka();
+    let group = unique("differential");
+    let folders = [Folder::new("differential-java"), Folder::new("differential-ours")];
+    thread::scope(|scope| {
+        let java = scope.spawn(|| {
+            let worker = JavaWorker::distributed(kafka, &group, SETTINGS);
+            side(worker.rest(), "xj0", &folders[0]).run(steps)
+        });
+        let ours = scope.spawn(|| {
+            let mut worker = Worker::new(kafka);
+            worker.install(&FILE_SOURCE).install(&FILE_SINK);
+            worker.grant("file-source", folders[1].path(), "").grant("file-sink", folders[1].path(), ":rw");
+            // As Java's without a configuration of log4j.
+            worker.environment("TRANSOM_LOG", "error");
+            for (key, value) in SETTINGS {
+                worker.set(key, value);
+            }
+            worker.start();
+            worker.await_plugins(2);
+            side(worker.rest(), "xt0", &folders[1]).run(steps)
+        });
+        (java.join().expect("Java's side"), ours.join().expect("our side"))
+    })
+}
+
+fn side(rest: &Rest, tag: &str, folder: &Folder) -> Side {
+    let port = rest.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    Side { port, tag: tag.to_owned(), folder: folder.path().to_owned() }
+}
+
+fn compare<'a>(step: &'a Step, java: &Option<Seen>, ours: &Option<Seen>) -> Vec<Difference<'a>> {
+    let none = Seen { aspects: vec![("status", "as awaited".to_owned())], raw: String::new() };
+    let (java, ours) = (java.as_ref().unwrap_or(&none), ours.as_ref().unwrap_or(&none));
+    let request = match &step.what {
+        What::Request { line, .. } => line.clone(),
+        What::Await { path, text, there } => format!("await {path} {text} {there}"),
+        What::Lines { .. } => String::new(),
+    };
+    let of = |seen: &Seen, aspect: &str| {
+        seen.aspects
+            .iter()
+            .find(|(name, _)| *name == aspect)
+            .map_or_else(|| "-".to_owned(), |(_, text)| text.clone())
+    };
+    let mut names: Vec<&'static str> =
+        java.aspects.iter().chain(&ours.aspects).map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|aspect| Difference {
+            step,
+            request: request.clone(),
+            aspect,
+            java: of(java, aspect),
+            ours: of(ours, aspect),
+        })
+        .filter(|difference| difference.java != difference.ours)
+        .collect()
+}
+
+fn transcript(steps: &[Step], java: &[Option<Seen>], ours: &[Option<Seen>]) -> String {
+    let mut text = String::new();
+    for (step, (java, ours)) in steps.iter().zip(java.iter().zip(ours)) {
+        let raw = |seen: &Option<Seen>| seen.as_ref().map_or_else(String::new, |seen| seen.raw.clone());
+        writeln!(text, "{} {:?}\n  J {}\n  T {}", step.at, step.what, raw(java), raw(ours)).unwrap();
+    }
+    text
+}
