@@ -49,6 +49,7 @@ impl From<WorkerError> for ApiError {
             WorkerError::NotFound(_) => StatusCode::NOT_FOUND,
             WorkerError::Conflict(_) => StatusCode::CONFLICT,
             WorkerError::BadRequest(_) | WorkerError::InvalidConfig(_) => StatusCode::BAD_REQUEST,
+            WorkerError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
     }

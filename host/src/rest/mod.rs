@@ -12,6 +12,7 @@
 mod body;
 mod connectors;
 mod error;
+mod forward;
 mod path;
 mod plugins;
 mod server;

@@ -23,12 +23,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::error::ApiError;
-use super::{connectors, plugins};
+use super::{connectors, forward, plugins};
 use crate::version::{COMMIT, VERSION};
 use crate::worker::Worker;
 
 /// The largest body that is read. A configuration that lists ten thousand topics fits.
-const BODY_LIMIT: usize = 4 << 20;
+pub(super) const BODY_LIMIT: usize = 4 << 20;
 
 /// How long requests that are under way may take when the server ends.
 const GRACE: Duration = Duration::from_secs(3);
@@ -120,9 +120,10 @@ fn app(worker: Worker) -> Router {
         .fallback(async || ApiError::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(worker);
+        .with_state(worker.clone());
     Router::new()
         .fallback_service(routes)
+        .layer(middleware::from_fn_with_state(worker, forward::to_leader))
         .layer(middleware::from_fn(without_trailing_slash))
         .layer(middleware::from_fn(log))
 }

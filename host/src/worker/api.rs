@@ -45,6 +45,9 @@ pub(crate) enum WorkerError {
     /// 400.
     #[error("{0}")]
     BadRequest(String),
+    /// 500.
+    #[error("{0}")]
+    Internal(String),
     /// 400: the connector's configuration is wrong.
     #[error("Connector configuration is invalid and contains the following {count} error(s):\n{problems}\nYou can also find the above list of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`", problems = .0, count = .0.0.len())]
     InvalidConfig(Problems),
