@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dead_letters;
+mod distributed;
 mod elasticsearch;
 mod ethereum;
 mod faults;
@@ -28,5 +29,6 @@ mod shutdown;
 mod speed;
 mod start;
 mod swap;
+mod takeover;
 mod tidy;
 mod watch;

@@ -170,6 +170,7 @@ impl Member {
     async fn run(mut self) {
         let subscription = Subscription::Topics(vec![self.topic.clone()]);
         let place = Place { group: self.shared.group.clone(), instance_id: None };
+        let mut said = String::new();
         loop {
             let why = match Consumer::subscribe(&self.client, &subscription, &place, PREFETCH) {
                 Ok(mut consumer) => {
@@ -184,7 +185,10 @@ impl Member {
                 Err(error) => error.to_string(),
             };
             self.shared.resign(&why);
-            warn!("this worker is not in group {}: {why}", self.shared.group);
+            if said != why {
+                warn!("this worker is not in group {}, and tries again: {why}", self.shared.group);
+                said = why;
+            }
             sleep(AGAIN).await;
         }
     }

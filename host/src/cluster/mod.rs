@@ -116,8 +116,11 @@ impl Cluster {
         let (reading, writing) =
             (client(ClientKind::Consumer, "offsets")?, client(ClientKind::Producer, "offsets")?);
         let offsets = (config.offsets.name.as_str(), offsets_of);
-        let offsets = OffsetTopic::open(offsets, &reading, &writing, admin.clone()).await.map_err(read)?;
-        cluster.caught_up().await?;
+        let offsets = OffsetTopic::open(offsets, &reading, &writing, admin.clone()).map_err(read)?;
+        while let Err(error) = cluster.read_all(&offsets).await {
+            warn!("waiting for Kafka: {error}");
+            tokio::time::sleep(RETRY).await;
+        }
         info!(
             group = cluster.config.group,
             connectors = cluster.configs().names().len(),
@@ -145,6 +148,12 @@ impl Cluster {
     async fn caught_up(&self) -> Result<(), ClusterError> {
         self.config_log.caught_up().await.map_err(ClusterError::Read)?;
         self.status_log.caught_up().await.map_err(ClusterError::Read)
+    }
+
+    async fn read_all(&self, offsets: &OffsetTopic) -> Result<(), KafkaError> {
+        self.config_log.caught_up().await?;
+        self.status_log.caught_up().await?;
+        offsets.caught_up().await
     }
 
     /// Takes the right to write from every leader before this one, and reads what they wrote.

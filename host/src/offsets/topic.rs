@@ -41,11 +41,11 @@ struct Memory {
 }
 
 impl OffsetTopic {
-    /// Reads a topic of so many partitions to its end, and follows it from there.
+    /// Begins to read a topic of so many partitions.
     ///
     /// # Errors
-    /// The clients' settings are refused, or Kafka does not answer.
-    pub(crate) async fn open(
+    /// The clients' settings are refused.
+    pub(crate) fn open(
         topic: (&str, usize),
         reading: &ClientSettings,
         writing: &ClientSettings,
@@ -61,7 +61,6 @@ impl OffsetTopic {
                 tracing::warn!("topic {of}: a record is ignored (partition, offset: {place:?}): {problem}");
             }
         })?;
-        log.caught_up().await?;
         Ok(Self { name, memory, log, writer })
     }
 

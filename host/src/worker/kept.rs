@@ -60,6 +60,11 @@ impl Kept {
         }
     }
 
+    /// Whether connectors run in this worker now.
+    pub(super) fn runs_here(&self) -> bool {
+        self.clustered().is_none_or(|clustered| *clustered.ready.borrow())
+    }
+
     pub(super) fn plans(&self) -> Option<Arc<dyn Plans>> {
         self.clustered().map(|clustered| Arc::new(PlansInKafka(clustered.cluster.clone())) as _)
     }

@@ -150,8 +150,9 @@ impl Worker {
         let Stored { config, target, tasks } = stored;
         match self.parsed(config) {
             Ok(config) => {
+                let mut connectors = self.lock();
                 let connector = Connector::restore(self.inner.services.clone(), config, target, tasks);
-                let _ = self.lock().insert(name.to_owned(), Entry { connector, turn: Arc::default() });
+                let _ = connectors.insert(name.to_owned(), Entry { connector, turn: Arc::default() });
                 let _ = unpoisoned(clustered.broken.lock()).remove(name);
             }
             Err(error) => {
@@ -186,7 +187,7 @@ impl Worker {
     pub(super) async fn mend(&self, name: &str, config: RawConfig) -> Result<ConnectorInfo, WorkerError> {
         let config = self.checked(name, config).await?;
         self.inner.kept.configure(name, &config.raw).await?;
-        if let Some(clustered) = self.inner.kept.clustered() {
+        if let Some(clustered) = self.inner.kept.clustered().filter(|_| self.inner.kept.runs_here()) {
             self.revive(clustered, name);
         }
         self.info(name)

@@ -132,8 +132,14 @@ impl Worker {
         let config = self.checked(&name, config).await?;
         let _coming = self.reserve(&name)?;
         self.inner.kept.create(&name, &config.raw, target).await?;
-        let connector = Connector::start(self.inner.services.clone(), config, target);
-        let _ = self.lock().insert(name.clone(), Entry { connector, turn: Arc::default() });
+        {
+            let mut connectors = self.lock();
+            // Written, but by a worker that leads no more: the next leader starts it.
+            if self.inner.kept.runs_here() {
+                let connector = Connector::start(self.inner.services.clone(), config, target);
+                let _ = connectors.insert(name.clone(), Entry { connector, turn: Arc::default() });
+            }
+        }
         info!(connector = name, "connector created");
         self.info(&name)
     }
@@ -157,7 +163,10 @@ impl Worker {
         let _turn = entry.turn.lock().await;
         self.inner.kept.configure(&name, &config.raw).await?;
         let done = entry.connector.ask(|done| Command::Configure(Box::new(config), done)).await;
-        done.ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))?;
+        // One that has ended meanwhile is gone, or goes on with this where the cluster is led now.
+        if done.is_none() && self.inner.kept.get(&name).is_none() {
+            return Err(WorkerError::NotFound(format!("Connector {name} not found")));
+        }
         info!(connector = name, "configuration replaced");
         Ok((false, self.info(&name)?))
     }
