@@ -11,6 +11,7 @@ mod grants;
 mod harness;
 mod http;
 mod java_files;
+mod kept_requests;
 mod kills;
 mod kit;
 mod main_job;

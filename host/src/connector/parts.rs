@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Kind, Problems, Sandbox};
+use crate::config::{ConnectorConfig, Kind, Problem, Problems, Sandbox};
 use crate::kafka::{ClientKind, ClientSettings, ClientSource, Subscription, resolve};
 
 use crate::task::failure::Failure;
-use crate::task::sink::{Members, RejectParts, SinkParts};
+use crate::task::sink::{Members, RejectParts, SinkParts, group_of};
 use crate::task::source::SourceParts;
 
 impl Services {
@@ -18,6 +18,25 @@ impl Services {
             _ => ClientKind::Consumer,
         };
         self.client(config, client).map(drop)
+    }
+
+    /// Whether a sink's consumers would be in the group of the cluster's workers. Kafka Connect's words.
+    pub(crate) fn check_group(&self, config: &ConnectorConfig, kind: Kind) -> Result<(), Problems> {
+        let (Kind::Sink, Some(cluster)) = (kind, &self.config.cluster) else { return Ok(()) };
+        let settings = self.client(config, ClientKind::Consumer)?;
+        if group_of(&settings, &config.name) != cluster.group {
+            return Ok(());
+        }
+        let key = match config.consumer_overrides.contains_key("group.id") {
+            true => "consumer.override.group.id",
+            false => "name",
+        };
+        let message = format!(
+            "Consumer group for sink connector named {} conflicts with Connect worker group {}",
+            config.name, cluster.group
+        );
+        let value = config.raw.get(key).cloned();
+        Err(Problems(vec![Problem { key: key.to_owned(), value, message }]))
     }
 
     pub(super) fn client(

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::forward::NotLeading;
 use crate::worker::api::WorkerError;
 
 /// How long a request may take. Kafka Connect has the same constant.
@@ -17,11 +18,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 pub(super) struct ApiError {
     status: StatusCode,
     message: String,
+    /// Another worker may carry it out.
+    not_leading: bool,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), not_leading: false }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -47,18 +50,23 @@ impl From<WorkerError> for ApiError {
     fn from(error: WorkerError) -> Self {
         let status = match &error {
             WorkerError::NotFound(_) => StatusCode::NOT_FOUND,
-            WorkerError::Conflict(_) => StatusCode::CONFLICT,
+            WorkerError::Conflict(_) | WorkerError::NotLeading => StatusCode::CONFLICT,
             WorkerError::BadRequest(_) | WorkerError::InvalidConfig(_) => StatusCode::BAD_REQUEST,
             WorkerError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, error.to_string())
+        let not_leading = matches!(error, WorkerError::NotLeading);
+        Self { not_leading, ..Self::new(status, error.to_string()) }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({ "error_code": self.status.as_u16(), "message": self.message });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if self.not_leading {
+            let _ = response.extensions_mut().insert(NotLeading);
+        }
+        response
     }
 }
 

@@ -5,8 +5,9 @@
 //! knows; it is marked with `forward=false`, as between Java's workers, and a worker that gets such a request and does
 //! not lead (any more) refuses it, so that no request goes in circles.
 //!
-//! A request that could not be handed over is tried again as long as there is hope for a leader. One that was handed
-//! over is not: it may have been carried out.
+//! A request that could not be handed over is tried again as long as there is hope for a leader, and so is one that found
+//! this worker to lead when it came and no more when it was to be written. One that was handed over is not: it may have
+//! been carried out.
 
 use std::io;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::error::ApiError;
 use super::server::BODY_LIMIT;
+use crate::worker::api::WorkerError;
 use crate::worker::{Turn, Worker};
 
 /// Marks a request that was led here by another worker.
@@ -41,25 +43,53 @@ const AGAIN: Duration = Duration::from_millis(200);
 const HEADERS: [header::HeaderName; 5] =
     [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, header::HOST, header::LOCATION];
 
+/// Says of an answer that this worker led when the request came, and does not any more; nothing was done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotLeading;
+
 /// Carries a change out where it belongs.
 pub(super) async fn to_leader(State(worker): State<Worker>, request: Request, next: Next) -> Response {
     if !worker.is_clustered() || !is_change(&request) {
         return next.run(request).await;
     }
-    let was_forwarded =
-        request.uri().query().is_some_and(|query| query.split('&').any(|part| part == FORWARDED));
-    match worker.turn().await {
-        Ok(Turn::Here) => next.run(request).await,
-        Ok(Turn::At(_)) if was_forwarded => ApiError::new(
-            StatusCode::CONFLICT,
-            "Cannot complete request because of a conflicting operation (e.g. worker rebalance)",
-        )
-        .into_response(),
-        Ok(Turn::At(leader)) => match hand_over(&worker, leader, request, next).await {
-            Ok(response) => response,
-            Err(error) => error.into_response(),
-        },
-        Err(error) => ApiError::from(error).into_response(),
+    carried_out(&worker, request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Here, or by the leader, or by the next one, should that be gone.
+async fn carried_out(worker: &Worker, request: Request, next: Next) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let too_large = |error: axum::Error| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string());
+    let body = to_bytes(body, BODY_LIMIT).await.map_err(too_large)?;
+    let was_forwarded = parts.uri.query().is_some_and(|query| query.split('&').any(|part| part == FORWARDED));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match worker.turn().await? {
+            Turn::Here => {
+                let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+                let response = next.clone().run(request).await;
+                if response.extensions().get::<NotLeading>().is_none() || Instant::now() >= until {
+                    return Ok(response);
+                }
+            }
+            Turn::At(_) if was_forwarded => return Err(WorkerError::NotLeading.into()),
+            Turn::At(leader) => match connect(&leader).await {
+                Ok(stream) => {
+                    let uri = forwarded(&parts.uri);
+                    tracing::debug!(%leader, %uri, "leading a request to the leader");
+                    return send(stream, (parts.method, uri), parts.headers, body).await;
+                }
+                Err(error) if Instant::now() >= until => return Err(failed(&leader, &error)),
+                Err(_) => {}
+            },
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    match timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -68,38 +98,6 @@ fn is_change(request: &Request) -> bool {
     !reads.contains(request.method())
         && request.uri().path().starts_with("/connectors")
         && !request.uri().path().starts_with("/connector-plugins")
-}
-
-/// Leads a request to the leader, or to the next one, should that be gone; or carries it out here, should this worker
-/// lead by then.
-async fn hand_over(
-    worker: &Worker,
-    leader: String,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_LIMIT).await.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let (until, mut leader) = (Instant::now() + PATIENCE, leader);
-    loop {
-        let stream = match timeout(CONNECT, TcpStream::connect(&leader)).await {
-            Ok(connected) => connected,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        match stream {
-            Ok(stream) => {
-                let uri = forwarded(&parts.uri);
-                tracing::debug!(%leader, %uri, "leading a request to the leader");
-                return send(stream, (parts.method, uri), parts.headers, body).await;
-            }
-            Err(error) if Instant::now() >= until => return Err(failed(&leader, &error)),
-            Err(_) => sleep(AGAIN).await,
-        }
-        match worker.turn().await? {
-            Turn::Here => return Ok(next.run(Request::from_parts(parts, Body::from(body))).await),
-            Turn::At(other) => leader = other,
-        }
-    }
 }
 
 fn forwarded(uri: &Uri) -> PathAndQuery {

@@ -124,9 +124,7 @@ impl Kept {
 /// Kafka Connect's words.
 fn refused(error: ClusterError) -> WorkerError {
     match error {
-        ClusterError::NotLeading => WorkerError::Conflict(
-            "Cannot complete request because of a conflicting operation (e.g. worker rebalance)".to_owned(),
-        ),
+        ClusterError::NotLeading => WorkerError::NotLeading,
         error => {
             let mut text =
                 "Failed to write to config topic; this may be due to a transient error and the request can \

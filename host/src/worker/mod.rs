@@ -345,6 +345,7 @@ impl Worker {
             let (kind, definition) = (asked.kind(), &asked.manifest().config);
             let config = ConnectorConfig::parse(raw, kind, definition, &with.config)?;
             with.check_clients(&config, kind)?;
+            with.check_group(&config, kind)?;
             Ok(config)
         });
         let config = config.await.ok_or_else(too_slow)?.map_err(WorkerError::InvalidConfig)?;
