@@ -3,6 +3,7 @@
 //! Everything that was found wrong comes back as an [`enum@Error`]; only `main` prints it and ends the
 //! process. The one exception is the second signal, which ends it on the spot.
 
+mod distributed;
 mod plugin_test;
 
 use std::ffi::OsString;
@@ -16,7 +17,8 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::{self, ConnectorFile, Problems, WorkerConfig};
+use crate::cluster::ClusterError;
+use crate::config::{self, ConnectorFile, Mode, Problems, WorkerConfig};
 use crate::demo;
 use crate::plugin::{self, Engine, EngineSettings};
 use crate::rest::{BindError, Server};
@@ -61,6 +63,9 @@ enum Command {
     /// Run a worker on its own, with connectors from files and from the REST API.
     #[command(after_help = STANDALONE_EXAMPLE, after_long_help = standalone_help())]
     Standalone(Standalone),
+    /// Run a worker of a cluster, with its state in Kafka.
+    #[command(after_help = distributed::EXAMPLE, after_long_help = distributed::help())]
+    Distributed(distributed::Arguments),
     /// See a worker at work on an embedded broker: no Kafka and no Java needed.
     #[command(after_help = "\
 Example:
@@ -186,7 +191,9 @@ impl From<BindError> for Error {
 impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Config(problems) => Self::Configuration(problems),
+            StartError::Config(problems) | StartError::Cluster(ClusterError::Settings(problems)) => {
+                Self::Configuration(problems)
+            }
             StartError::Connector { path, source: WorkerError::InvalidConfig(problems) } => {
                 Self::Connector { file: path, reason: problems.to_string() }
             }
@@ -205,6 +212,7 @@ impl From<StartError> for Error {
 pub fn run(cli: Cli, loggers: Loggers) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Standalone(standalone) => runtime()?.block_on(run_standalone(standalone, loggers))?,
+        Command::Distributed(arguments) => runtime()?.block_on(distributed::run(arguments, loggers))?,
         Command::Demo { plugins, once } => {
             let options = demo::Options { plugins, once, program: program()? };
             runtime()?.block_on(demo::run(options)).map_err(|error| Error::Start(Box::new(error)))?;
@@ -286,7 +294,7 @@ async fn run_standalone(arguments: Standalone, loggers: Loggers) -> Result<(), E
 fn read_files(arguments: &Standalone) -> Result<(WorkerConfig, Vec<ConnectorFile>), Error> {
     let mut problems = Problems::default();
     let mut keep = |found: Problems| problems.0.extend(found.0);
-    let worker = config::load_worker(&arguments.worker).map_err(&mut keep).ok();
+    let worker = config::load_worker(Mode::Standalone, &arguments.worker).map_err(&mut keep).ok();
     let connectors: Vec<_> = arguments
         .connectors
         .iter()
@@ -336,7 +344,7 @@ impl Signals {
 }
 
 fn standalone_help() -> String {
-    format!("{STANDALONE_EXAMPLE}\n\nSettings in WORKER.PROPERTIES:\n\n{}", config::help())
+    format!("{STANDALONE_EXAMPLE}\n\nSettings in WORKER.PROPERTIES:\n\n{}", config::help(Mode::Standalone))
 }
 
 /// `0.1.0 (commit 0123abc)`

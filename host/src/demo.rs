@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::{self, Problems, RawConfig, Target, WorkerConfig};
+use crate::config::{self, Mode, Problems, RawConfig, Target, WorkerConfig};
 use crate::kafka::KafkaError;
 use crate::kafka::embedded::Embedded;
 use crate::rest::{BindError, Server};
@@ -155,7 +155,7 @@ impl Stage {
             ("task.restart.max", "0".to_owned()),
         ];
         let raw = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        config::check_worker(&raw).map_err(DemoError::Config)
+        config::check_worker(Mode::Standalone, &raw).map_err(DemoError::Config)
     }
 
     fn arrived(&self) -> usize {

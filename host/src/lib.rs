@@ -49,6 +49,7 @@
 //! | test of plugins | `kit`: drives a plugin through the contract, without Kafka |
 //! | outside | `rest`: decode → worker → encode; only it names axum |
 //! | process | `worker`: owns the connectors, follows the plugins on disk |
+//! | cluster | `cluster`: what workers share in Kafka, and which of them leads |
 //! | connector | `connector`: an actor for each; life cycle as a pure state machine |
 //! | task | `task`: the source loop, the sink loop, the one path that both take |
 //! | state | `offsets`: the ledger (pure), the store |
@@ -65,6 +66,7 @@
 
 mod base64;
 pub mod cli;
+mod cluster;
 mod config;
 mod connector;
 mod convert;

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod differential;
+mod distributed;
 mod elasticsearch;
 mod ethereum;
 mod faults;
@@ -11,6 +12,7 @@ mod grants;
 mod harness;
 mod http;
 mod java_files;
+mod kept_requests;
 mod kills;
 mod kit;
 mod main_job;
@@ -29,5 +31,6 @@ mod shutdown;
 mod speed;
 mod start;
 mod swap;
+mod takeover;
 mod tidy;
 mod watch;

@@ -1,11 +1,15 @@
 //! The main job: the lines of a file through Kafka into another file, by one worker.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use serde_json::json;
+
 use crate::guests::{FILE_SINK, FILE_SOURCE};
+use crate::worker::rest::Rest;
 use crate::{Kafka, Worker, unique, until};
 
 /// A worker with a file source and a file sink around one topic of one partition.
@@ -25,9 +29,17 @@ pub struct FileJob {
 impl FileJob {
     /// Everything in its place, and nothing started.
     pub fn new(kafka: &Kafka) -> Self {
+        Self::of(kafka, Worker::new(kafka))
+    }
+
+    /// The same with a worker of the cluster `group`, to be started and then told of the connectors.
+    pub fn distributed(kafka: &Kafka, group: &str) -> Self {
+        Self::of(kafka, Worker::distributed(kafka, group))
+    }
+
+    fn of(kafka: &Kafka, mut worker: Worker) -> Self {
         let (topic, source, sink) = (unique("lines"), unique("source"), unique("sink"));
         kafka.create_topic(&topic, 1, &[]);
-        let mut worker = Worker::new(kafka);
         let data = worker.folder().join("data");
         fs::create_dir(&data).expect("a folder for data");
         let (input, output) = (data.join("in.txt"), data.join("out.txt"));
@@ -55,6 +67,32 @@ impl FileJob {
                 ],
             );
         Self { worker, topic, source, sink, written: 0 }
+    }
+
+    /// Another worker of the same cluster, with the same plugins and grants; not started yet.
+    pub fn another(&self, kafka: &Kafka, group: &str) -> Worker {
+        let mut worker = Worker::distributed(kafka, group);
+        let data = self.worker.folder().join("data");
+        worker
+            .install(&FILE_SOURCE)
+            .install(&FILE_SINK)
+            .grant("file-source", &data, "")
+            .grant("file-sink", &data, ":rw")
+            .set("offset.flush.interval.ms", "200");
+        worker
+    }
+
+    /// Creates both connectors at a worker, Kafka Connect's own or ours, with these settings besides.
+    ///
+    /// # Panics
+    /// When one is refused.
+    pub fn create_at(&self, rest: &Rest, more: &[(&str, &str)]) {
+        for name in [&self.source, &self.sink] {
+            let config = self.worker.connector_config(name).into_iter();
+            let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let config: BTreeMap<_, _> = config.chain(more).collect();
+            rest.post("/connectors", Some(&json!({ "name": name, "config": config }))).expect(201);
+        }
     }
 
     /// The file that is read.

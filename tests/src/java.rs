@@ -7,6 +7,7 @@ use std::{fs, thread};
 use rustix::process::Signal;
 
 use crate::process::{Folder, Process, installed};
+use crate::worker::cluster_settings;
 use crate::worker::rest::Rest;
 use crate::{Kafka, Worker, ports, wait};
 
@@ -112,19 +113,15 @@ impl JavaWorker {
     /// # Panics
     /// When it does not come up.
     pub fn distributed(kafka: &Kafka, group: &str, settings: &[(&str, &str)]) -> Self {
-        let topics = ["config", "offset", "status"].map(|what| format!("{group}-{what}"));
-        let own = [
-            ("group.id", group),
-            ("config.storage.topic", &topics[0]),
-            ("config.storage.replication.factor", "1"),
-            ("offset.storage.topic", &topics[1]),
-            ("offset.storage.replication.factor", "1"),
-            ("offset.storage.partitions", "5"),
-            ("status.storage.topic", &topics[2]),
-            ("status.storage.replication.factor", "1"),
-            ("status.storage.partitions", "2"),
-        ];
-        Self::start("ConnectDistributed", kafka, Folder::new("java-connect"), &[&own, settings].concat(), &[])
+        let own = cluster_settings(group);
+        let own: Vec<_> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Self::start(
+            "ConnectDistributed",
+            kafka,
+            Folder::new("java-connect"),
+            &[own.as_slice(), settings].concat(),
+            &[],
+        )
     }
 
     /// Its REST API.

@@ -1,7 +1,7 @@
 //! A connector's configuration: what is read, what is refused.
 
 use super::super::definition::Type;
-use super::super::worker::Surroundings;
+use super::super::worker::{Mode, Surroundings};
 use super::*;
 
 fn raw(pairs: &[(&str, &str)]) -> RawConfig {
@@ -17,7 +17,7 @@ fn worker(pairs: &[(&str, &str)]) -> WorkerConfig {
         ("plugin.cache.dir", "/cache"),
     ]);
     all.extend(raw(pairs));
-    WorkerConfig::parse(&all, &Surroundings::default()).unwrap()
+    WorkerConfig::parse(Mode::Standalone, &all, &Surroundings::default()).unwrap()
 }
 
 fn parse(kind: Kind, pairs: &[(&str, &str)]) -> Result<ConnectorConfig, Problems> {
@@ -183,7 +183,9 @@ fn a_report_shows_references_as_they_were_written() {
             .chain(raw(&[("offset.storage.file.filename", "/o")]))
             .collect();
     let variables = [("SECRET".to_owned(), "canary-1".to_owned())].into();
-    let worker = WorkerConfig::parse(&all, &Surroundings { variables, ..Surroundings::default() }).unwrap();
+    let worker =
+        WorkerConfig::parse(Mode::Standalone, &all, &Surroundings { variables, ..Surroundings::default() })
+            .unwrap();
     let definition = [
         ConfigKey::new("file", Type::String, ""),
         ConfigKey::new("size", Type::Int, ""),

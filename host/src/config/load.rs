@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::secrets::Secrets;
-use super::worker::{Surroundings, WorkerConfig};
+use super::worker::{Mode, Surroundings, WorkerConfig};
 use super::{Problem, Problems, Properties, RawConfig, Sandboxes, Target, Vault};
 
 /// A connector from a file.
@@ -25,8 +25,8 @@ pub(crate) struct ConnectorFile {
 ///
 /// # Errors
 /// The file cannot be read, or everything that is wrong with it.
-pub(crate) fn load_worker(path: &Path) -> Result<WorkerConfig, Problems> {
-    let config = check_worker(&Properties::parse(&read(path)?)?.into_map())?;
+pub(crate) fn load_worker(mode: Mode, path: &Path) -> Result<WorkerConfig, Problems> {
+    let config = check_worker(mode, &Properties::parse(&read(path)?)?.into_map())?;
     for note in &config.notes {
         tracing::info!("{}: {note}", path.display());
     }
@@ -45,13 +45,13 @@ pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(crate) fn check_worker(raw: &RawConfig) -> Result<WorkerConfig, Problems> {
+pub(crate) fn check_worker(mode: Mode, raw: &RawConfig) -> Result<WorkerConfig, Problems> {
     let surroundings = Surroundings {
         variables: variables(),
         hostname: hostname(),
         directory: env::current_dir().map_err(|error| unreadable(Path::new("."), &error))?,
     };
-    WorkerConfig::parse(raw, &surroundings)
+    WorkerConfig::parse(mode, raw, &surroundings)
 }
 
 /// What a plugin is tested alone with.
@@ -298,7 +298,7 @@ mod tests {
         let path = folder.path().join("worker.properties");
         fs::write(&path, "key.converter=String\nvalue.converter=String\noffset.storage.file.filename=/o\n")
             .unwrap();
-        let worker = load_worker(&path).unwrap();
+        let worker = load_worker(Mode::Standalone, &path).unwrap();
         assert_eq!(worker.offsets_file, Path::new("/o"));
         assert!(worker.advertised.ends_with(":8083") && !worker.advertised.starts_with(':'));
     }

@@ -8,6 +8,7 @@
 //! Settings are data ([`ConfigKey`]): the worker's, those that all connectors have in common, and those of a
 //! plugin, which come with its manifest. So each can be read, checked, listed and explained in one way.
 
+mod cluster;
 mod connector;
 mod connector_keys;
 mod converter;
@@ -35,6 +36,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::cluster::{ClusterConfig, StateTopic};
 pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Errors, Tolerance, validate_connector};
 pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
@@ -53,7 +55,7 @@ pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::secrets::Vault;
 pub(crate) use self::topic_pattern::TopicPattern;
 pub(crate) use self::validate::validate;
-pub(crate) use self::worker::{OverridePolicy, WorkerConfig};
+pub(crate) use self::worker::{Mode, OverridePolicy, WorkerConfig};
 pub(crate) use self::worker_keys::help;
 
 /// A configuration as the user wrote it.

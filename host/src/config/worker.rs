@@ -9,7 +9,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cluster::{self, ClusterConfig};
 use super::converter::{Converter, Converters, check_header_converter};
+use super::definition::ConfigKey;
 use super::known_keys::{self, Fate};
 use super::nearest::nearest;
 use super::reader::Reader;
@@ -28,6 +30,15 @@ pub(crate) struct Surroundings {
     pub(crate) hostname: String,
     /// Where relative paths begin.
     pub(crate) directory: PathBuf,
+}
+
+/// What a worker keeps its state in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A file.
+    Standalone,
+    /// Topics that it shares with others.
+    Distributed,
 }
 
 /// `connector.client.config.override.policy`: which client settings a connector may override.
@@ -75,8 +86,10 @@ impl OverridePolicy {
 #[derive(Clone)]
 pub(crate) struct WorkerConfig {
     pub(crate) converters: Converters,
-    /// `offset.storage.file.filename`, absolute.
+    /// `offset.storage.file.filename`, absolute; of no meaning in distributed mode.
     pub(crate) offsets_file: PathBuf,
+    /// In distributed mode.
+    pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) offset_flush_interval: Duration,
     pub(crate) offset_flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -123,18 +136,31 @@ impl WorkerConfig {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(crate) fn parse(raw: &RawConfig, surroundings: &Surroundings) -> Result<Self, Problems> {
+    pub(crate) fn parse(mode: Mode, raw: &RawConfig, surroundings: &Surroundings) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let vault = Vault::new(Secrets::read(raw, &surroundings.variables, &mut problems));
         let written: RawConfig = raw.clone().into_iter().filter(|(key, _)| !is_about_secrets(key)).collect();
         let expansion = vault.expand(&written);
         let raw = &expansion.config;
-        let mut reader = Reader::new(&WORKER_KEYS, raw);
+        let keys = keys_of(mode);
+        let mut reader = Reader::new(&keys, raw);
         let converters = converters(raw, &mut reader);
-        let kept = sort_keys(raw, &mut reader.problems);
+        let kept = sort_keys(&keys, raw, &mut reader.problems);
         let bootstrap = bootstrap_servers(&mut reader);
-        let offsets_file = reader.text("offset.storage.file.filename").unwrap_or_default();
-        let offsets_file = surroundings.directory.join(offsets_file);
+        let (cluster, offsets_file, identity) = match mode {
+            Mode::Standalone => {
+                let file = reader.text("offset.storage.file.filename").unwrap_or_default();
+                let file = surroundings.directory.join(file);
+                let identity = format!("{}:{}", surroundings.hostname, file.display());
+                (None, file, identity)
+            }
+            Mode::Distributed => {
+                let cluster = ClusterConfig::read(raw, &mut reader);
+                // Whichever worker runs them, tasks are the same members: who takes over fences who ran them before.
+                let identity = format!("cluster:{}", cluster.group);
+                (Some(cluster), PathBuf::new(), identity)
+            }
+        };
         let rest = RestConfig::read(&mut reader);
         let config = Self {
             converters,
@@ -164,8 +190,9 @@ impl WorkerConfig {
             static_membership: reader.boolean("static.membership"),
             notes: kept.notes,
             sandboxes: Sandboxes::read(raw, &surroundings.variables, &mut reader.problems),
-            identity: format!("{}:{}", surroundings.hostname, offsets_file.display()),
+            identity,
             offsets_file,
+            cluster,
             vault: vault.clone(),
         };
         problems.0.extend(expansion.settle(&written, reader.problems, &vault).0);
@@ -173,7 +200,7 @@ impl WorkerConfig {
     }
 
     /// What tells this worker from every other, over restarts: two that have the same cannot both run, as they
-    /// would share their file of offsets.
+    /// would share their file of offsets. The workers of a cluster have the same: one of them runs.
     pub(crate) fn identity(&self) -> String {
         self.identity.clone()
     }
@@ -189,11 +216,28 @@ struct Kept {
     notes: Vec<String>,
 }
 
+/// The table for a mode.
+pub(super) fn keys_of(mode: Mode) -> Vec<ConfigKey> {
+    let other = |key: &&ConfigKey| mode == Mode::Standalone || key.name != "offset.storage.file.filename";
+    let mut keys: Vec<_> = WORKER_KEYS.iter().filter(other).cloned().collect();
+    if mode == Mode::Distributed {
+        keys.extend(cluster::keys());
+    }
+    keys
+}
+
 /// Finds the place of every key that is not in the worker's table.
-fn sort_keys(raw: &RawConfig, problems: &mut Problems) -> Kept {
+fn sort_keys(keys: &[ConfigKey], raw: &RawConfig, problems: &mut Problems) -> Kept {
     let mut kept = Kept::default();
+    let is_distributed = keys.iter().any(|known| known.name == "group.id");
     for (key, value) in raw {
-        if WORKER_KEYS.iter().any(|known| known.name == *key) || key.starts_with("sandbox.") {
+        if keys.iter().any(|known| known.name == *key) || key.starts_with("sandbox.") {
+            continue;
+        }
+        if is_distributed && cluster::is_topic_setting(key) {
+            if key.ends_with(".cleanup.policy") && value.trim() != "compact" {
+                kept.notes.push(format!("{key} has no effect: it is always compact"));
+            }
             continue;
         }
         let maps = [

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use super::definition::{ConfigKey, Type, Validator};
+use super::worker::{Mode, keys_of};
 
 /// All of them, in the order in which they are explained.
 pub(super) static WORKER_KEYS: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| {
@@ -250,9 +251,9 @@ pub(super) const SANDBOX_KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// All settings of a worker with their defaults and meanings, for a terminal.
-pub(crate) fn help() -> String {
+pub(crate) fn help(mode: Mode) -> String {
     let mut text = String::new();
-    for key in WORKER_KEYS.iter() {
+    for key in &keys_of(mode) {
         let default = match &key.default_value {
             Some(value) if value.is_empty() => "empty by default".to_owned(),
             Some(value) => format!("default {value}"),
@@ -314,9 +315,17 @@ mod tests {
         }
     }
 
+    fn help_standalone() -> String {
+        help(Mode::Standalone)
+    }
+
     #[test]
     fn help_tells_every_setting() {
-        let help = help();
+        let help = help(Mode::Distributed);
+        assert!(
+            help.contains("group.id (STRING, required)") && !help.contains("offset.storage.file.filename")
+        );
+        let help = help_standalone();
         for key in WORKER_KEYS.iter() {
             assert!(help.contains(&format!("{} (", key.name)), "{help}");
         }

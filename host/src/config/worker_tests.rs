@@ -15,7 +15,7 @@ fn parse(pairs: &[(&str, &str)]) -> Result<WorkerConfig, Problems> {
         hostname: "here".to_owned(),
         directory: "/work".into(),
     };
-    WorkerConfig::parse(&raw, &surroundings)
+    WorkerConfig::parse(Mode::Standalone, &raw, &surroundings)
 }
 
 fn with(pairs: &[(&str, &str)]) -> Result<WorkerConfig, Problems> {
@@ -197,4 +197,75 @@ fn where_secrets_are_is_checked_at_the_start() {
     assert!(with(&[("secret.token", "plain")]).is_ok());
     let file = with(&[("config.providers", "file"), ("config.providers.file.class", "FileConfigProvider")]);
     assert_eq!(file.unwrap_err().0[0].key, "config.providers.file.param.allowed.paths");
+}
+
+fn distributed(pairs: &[(&str, &str)]) -> Result<WorkerConfig, Problems> {
+    let raw = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let surroundings = Surroundings {
+        variables: [("HOME".to_owned(), "/home/me".to_owned())].into(),
+        hostname: "here".to_owned(),
+        directory: "/work".into(),
+    };
+    WorkerConfig::parse(Mode::Distributed, &raw, &surroundings)
+}
+
+#[test]
+fn a_worker_of_a_cluster_is_told_all_that_it_misses_at_once() {
+    let problems = distributed(&[("key.converter", "String"), ("value.converter", "Json")]).unwrap_err();
+    let keys: Vec<_> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["group.id", "config.storage.topic", "offset.storage.topic", "status.storage.topic"]);
+    assert!(problems.0[0].message.contains("Missing required configuration"), "{problems}");
+}
+
+const CLUSTER: &[(&str, &str)] = &[
+    ("key.converter", "String"),
+    ("value.converter", "Json"),
+    ("group.id", "g"),
+    ("config.storage.topic", "c"),
+    ("offset.storage.topic", "o"),
+    ("status.storage.topic", "s"),
+];
+
+#[test]
+fn a_worker_of_a_cluster_has_javas_defaults() {
+    let config = distributed(CLUSTER).unwrap();
+    let cluster = config.cluster.as_ref().unwrap();
+    assert_eq!(cluster.group, "g");
+    assert_eq!((cluster.configs.partitions, cluster.configs.replication), (Some(1), Some(3)));
+    assert_eq!((cluster.offsets.partitions, cluster.offsets.replication), (Some(25), Some(3)));
+    assert_eq!((cluster.statuses.partitions, cluster.statuses.replication), (Some(5), Some(3)));
+    assert_eq!(cluster.session_timeout, Duration::from_secs(10));
+    assert_eq!(config.identity(), "cluster:g", "whichever worker it is");
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+}
+
+#[test]
+fn topics_of_state_take_settings_of_their_own() {
+    let more = [
+        ("config.storage.min.insync.replicas", "2"),
+        ("offset.storage.partitions", "-1"),
+        ("offset.storage.replication.factor", "-1"),
+        ("status.storage.cleanup.policy", "delete"),
+        ("scheduled.rebalance.max.delay.ms", "1"),
+    ];
+    let config = distributed(&[CLUSTER, &more].concat()).unwrap();
+    let cluster = config.cluster.as_ref().unwrap();
+    assert_eq!(cluster.configs.settings, [("min.insync.replicas".to_owned(), "2".to_owned())].into());
+    assert_eq!((cluster.offsets.partitions, cluster.offsets.replication), (None, None));
+    assert!(cluster.statuses.settings.is_empty());
+    assert_eq!(config.notes.len(), 2, "{:?}", config.notes);
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_told() {
+    let wrong = [
+        ("status.storage.topic", "c"),
+        ("config.storage.replication.factor", "0"),
+        ("heartbeat.interval.ms", "10000"),
+    ];
+    let raw: BTreeMap<&str, &str> = CLUSTER.iter().chain(&wrong).copied().collect();
+    let problems = distributed(&raw.into_iter().collect::<Vec<_>>()).unwrap_err();
+    let keys: Vec<_> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
+    let expected = ["config.storage.replication.factor", "heartbeat.interval.ms", "status.storage.topic"];
+    assert_eq!(keys, expected, "{problems}");
 }

@@ -17,6 +17,7 @@ pub(crate) mod status;
 mod supervisor;
 mod tasks;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ use tokio::time::Instant;
 
 use self::lifecycle::Target;
 pub(crate) use self::shown::{Shown, TaskView};
-use crate::config::{ConnectorConfig, WorkerConfig};
+use crate::config::{ConnectorConfig, RawConfig, WorkerConfig};
 use crate::kafka::{Admin, Producers};
 use crate::offsets::OffsetStore;
-use crate::plugin::{Plugin, Registry};
+use crate::plugin::{BoxFuture, Plugin, Registry};
 use crate::task::context::code_version;
 use crate::task::sink::Roster;
 
@@ -49,6 +50,14 @@ pub(crate) struct Services {
     /// Tells this worker's static members from those of another with the same connectors.
     pub(crate) identity: String,
     pub(crate) roster: Roster,
+    /// `None`: what is planned lives as long as the worker.
+    pub(crate) plans: Option<Arc<dyn Plans>>,
+}
+
+/// Where it is kept which tasks a connector has, for other workers.
+pub(crate) trait Plans: fmt::Debug + Send + Sync {
+    /// Keeps the configurations of a connector's tasks; they run when this has returned. An error: they must not.
+    fn keep<'a>(&'a self, connector: &'a str, tasks: Vec<RawConfig>) -> BoxFuture<'a, Result<(), String>>;
 }
 
 /// Which parts of a connector to restart.
@@ -85,6 +94,16 @@ pub(crate) struct Connector {
 impl Connector {
     /// Starts the actor.
     pub(crate) fn start(services: Arc<Services>, config: ConnectorConfig, target: Target) -> Self {
+        Self::restore(services, config, target, Vec::new())
+    }
+
+    /// Starts it where another worker left it: with these tasks, if it is paused.
+    pub(crate) fn restore(
+        services: Arc<Services>,
+        config: ConnectorConfig,
+        target: Target,
+        tasks: Vec<RawConfig>,
+    ) -> Self {
         let (commands, inbox) = mpsc::channel(16);
         let shown = Arc::new(Shown::new(&config));
         if let Some(plugin) = services.registry.find(&config.class) {
@@ -93,7 +112,7 @@ impl Connector {
         let (closing, told) = watch::channel(false);
         let supervisor = supervisor::Supervisor::new(services, config, target, shown.clone(), told);
         // Ends by itself when the last sender of commands is gone.
-        drop(tokio::spawn(supervisor.run(inbox)));
+        drop(tokio::spawn(supervisor.run(inbox, tasks)));
         Self { shown, commands, closing: Arc::new(closing) }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Kind, Problems, Sandbox};
+use crate::config::{ConnectorConfig, Kind, Problem, Problems, Sandbox};
 use crate::kafka::{ClientKind, ClientSettings, ClientSource, Subscription, resolve};
 
 use crate::task::failure::Failure;
@@ -40,6 +40,25 @@ impl Services {
             group: group_of(&settings, &config.name),
             session: session.map_or(SESSION, Duration::from_millis),
         })
+    }
+
+    /// Whether a sink's consumers would be in the group of the cluster's workers. Kafka Connect's words.
+    pub(crate) fn check_group(&self, config: &ConnectorConfig, kind: Kind) -> Result<(), Problems> {
+        let (Kind::Sink, Some(cluster)) = (kind, &self.config.cluster) else { return Ok(()) };
+        let settings = self.client(config, ClientKind::Consumer)?;
+        if group_of(&settings, &config.name) != cluster.group {
+            return Ok(());
+        }
+        let key = match config.consumer_overrides.contains_key("group.id") {
+            true => "consumer.override.group.id",
+            false => "name",
+        };
+        let message = format!(
+            "Consumer group for sink connector named {} conflicts with Connect worker group {}",
+            config.name, cluster.group
+        );
+        let value = config.raw.get(key).cloned();
+        Err(Problems(vec![Problem { key: key.to_owned(), value, message }]))
     }
 
     pub(super) fn client(

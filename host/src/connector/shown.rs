@@ -131,6 +131,7 @@ impl Shown {
                 _ => None,
             },
             tasks: inner.tasks.iter().map(of_task).collect(),
+            elsewhere: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a connector and its tasks are doing, as a reader sees it.
 
 use crate::config::Kind;
-pub(crate) use crate::task::status::{CodeVersion, State, SwapReport, TaskStatus};
+pub(crate) use crate::task::status::{CodeVersion, Elsewhere, State, SwapReport, TaskStatus};
 
 /// One connector, as a reader sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,4 +18,6 @@ pub(crate) struct ConnectorStatus {
     pub(crate) waiting_for: Option<String>,
     /// In the order of their numbers.
     pub(crate) tasks: Vec<TaskStatus>,
+    /// `None`: it is this worker's.
+    pub(crate) elsewhere: Option<Elsewhere>,
 }

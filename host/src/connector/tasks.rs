@@ -189,6 +189,7 @@ fn start(
         code: Some(code_version(&plugin)),
         last_swap: None,
         restarts: 0,
+        elsewhere: None,
     });
     let (orders, received) = watch::channel(order);
     let view = TaskView { status: seen, metrics: Arc::default(), config: task_config.clone() };

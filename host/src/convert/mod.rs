@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 use transom_batch::Format;
 
+pub(crate) use self::text::write_java_json;
 pub(crate) use crate::config::{Converter, Converters};
 
 /// Why a key or value could not be converted. The messages are those of Kafka Connect's `DataException`s.

@@ -1,5 +1,7 @@
 //! Text, and how Java writes it in JSON.
 
+use serde_json::Value;
+
 /// Bytes as UTF-8: as they are if they are that, else with U+FFFD for what is not, as Java decodes them.
 pub(super) fn well_formed<'a>(data: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     if std::str::from_utf8(data).is_ok() {
@@ -45,6 +47,36 @@ pub(super) fn write_json_string(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&bytes[clean_from..]);
     out.push(b'"');
+}
+
+/// Writes a value as Jackson does: without blanks, members in their order.
+pub(crate) fn write_java_json(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::String(text) => write_json_string(text, out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_java_json(item, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => {
+            out.push(b'{');
+            for (index, (name, member)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_json_string(name, out);
+                out.push(b':');
+                write_java_json(member, out);
+            }
+            out.push(b'}');
+        }
+        _ => out.extend_from_slice(value.to_string().as_bytes()),
+    }
 }
 
 fn escape(unit: u16, out: &mut Vec<u8>) {

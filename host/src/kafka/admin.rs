@@ -111,6 +111,27 @@ impl Admin {
         .await
     }
 
+    /// The end of each of a topic's partitions, as readers of committed records see it.
+    ///
+    /// # Errors
+    /// A broker does not answer.
+    pub(crate) async fn ends(&self, topic: &str, partitions: usize) -> Result<Vec<i64>, KafkaError> {
+        let topic = topic.to_owned();
+        self.ask("ends", move |client, limit| {
+            let end = |partition| client.fetch_watermarks(&topic, partition, limit).map(|(_, end)| end);
+            let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+            (0..partitions).map(|partition| end(partition).map_err(|error| translate(&error))).collect()
+        })
+        .await
+    }
+
+    /// A client with more calls than the one that asks has; it is made for one call and dropped.
+    pub(super) fn full(&self) -> Result<(AdminClient<DefaultClientContext>, AdminOptions), KafkaError> {
+        let client = self.config.create().map_err(|error| translate(&error))?;
+        let options = AdminOptions::new().request_timeout(Some(self.limit));
+        Ok((client, options.operation_timeout(Some(self.limit))))
+    }
+
     /// Makes a topic of one partition, if there is none of this name. `replication`: `None` is the broker's default.
     ///
     /// # Errors
@@ -119,12 +140,9 @@ impl Admin {
         if !self.partition_counts(&Subscription::Topics(vec![name.to_owned()])).await?.is_empty() {
             return Ok(());
         }
-        // Made for this alone: the client that asks has no such calls.
-        let admin: AdminClient<DefaultClientContext> =
-            self.config.create().map_err(|error| translate(&error))?;
+        let (admin, options) = self.full()?;
         let replication = replication.map_or(-1, i32::from);
         let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replication));
-        let options = AdminOptions::new().operation_timeout(Some(self.limit));
         let made = admin.create_topics([&topic], &options).await.map_err(|error| translate(&error))?;
         match made.into_iter().next() {
             // Somebody else was quicker.
@@ -189,7 +207,7 @@ fn has_topics(assignment: &[u8]) -> bool {
     assignment.get(2..6).is_some_and(|count| count != [0; 4])
 }
 
-fn translate(error: &RdError) -> KafkaError {
+pub(super) fn translate(error: &RdError) -> KafkaError {
     match error.rdkafka_error_code() {
         Some(code) => error_of(code as i32),
         None => KafkaError::local(error.to_string()),

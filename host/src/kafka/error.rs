@@ -50,6 +50,11 @@ impl KafkaError {
             .contains(&self.code)
     }
 
+    /// The group's members are of another kind than this one.
+    pub(crate) fn is_other_protocol(&self) -> bool {
+        self.code == codes::INCONSISTENT_GROUP_PROTOCOL
+    }
+
     /// It goes on until somebody mends the rights, the password or the settings: a client that tries again would
     /// try for ever.
     pub(crate) fn needs_operator(&self) -> bool {

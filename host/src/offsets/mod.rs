@@ -10,7 +10,9 @@ mod ledger;
 mod lock;
 mod lookup;
 mod store;
+mod topic;
 
 pub(crate) use ledger::Ledger;
 pub(crate) use lookup::answer;
 pub(crate) use store::{OffsetStore, StoreError, canonical};
+pub(crate) use topic::OffsetTopic;

@@ -1,8 +1,7 @@
-//! The durable offsets of all sources of a worker.
+//! The durable offsets of all sources of a worker: in a file, or in the topic of its cluster ([`super::topic`]).
 //!
-//! One thread writes. It takes all saves that wait, puts them into one file, and answers them all when the
-//! file is on disk, so that a hundred tasks cost no more writes than one. What readers see is what is durable,
-//! never what is about to be. A save that failed leaves everything as it was. The last store ends the thread, and
+//! What readers see is what is durable, in either. For the file one thread writes. It takes all saves that wait, puts them into one file, and answers them all when the
+//! file is on disk, so that a hundred tasks cost no more writes than one. A save that failed leaves everything as it was. The last store ends the thread, and
 //! only then gives up the right to the file.
 
 use std::collections::BTreeMap;
@@ -17,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::file;
 use super::lock::Lock;
+use super::topic::OffsetTopic;
+use crate::kafka::KafkaError;
 use crate::lock::unpoisoned;
 
 /// Saves that may wait for the writer.
@@ -52,6 +53,8 @@ pub(crate) enum StoreError {
     Lock { path: PathBuf, source: Arc<io::Error> },
     #[error("the writer of {} has ended", path.display())]
     Ended { path: PathBuf },
+    #[error("cannot write offsets to topic {topic}")]
+    Kafka { topic: String, source: KafkaError },
 }
 
 struct Save {
@@ -63,9 +66,15 @@ struct Save {
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct OffsetStore {
-    path: Arc<PathBuf>,
     durable: Arc<RwLock<Offsets>>,
-    writer: Arc<Writer>,
+    place: Place,
+}
+
+/// Where it is kept.
+#[derive(Debug, Clone)]
+enum Place {
+    File(Arc<PathBuf>, Arc<Writer>),
+    Topic(Arc<OffsetTopic>),
 }
 
 /// The thread that writes.
@@ -112,7 +121,12 @@ impl OffsetStore {
             .spawn(move || write_saves(&target, &shared, saves))
             .map_err(|source| StoreError::Write { path: path.to_owned(), source: Arc::new(source) })?;
         let writer = Writer { saves: Some(sender), thread: Some(thread), _lock: lock };
-        Ok(Self { path: Arc::new(path.to_owned()), durable, writer: Arc::new(writer) })
+        Ok(Self { durable, place: Place::File(Arc::new(path.to_owned()), Arc::new(writer)) })
+    }
+
+    /// The offsets that a topic keeps.
+    pub(crate) fn of_topic(topic: OffsetTopic) -> Self {
+        Self { durable: topic.durable(), place: Place::Topic(Arc::new(topic)) }
     }
 
     /// Makes positions durable, all of them or none (invariant 5).
@@ -124,12 +138,27 @@ impl OffsetStore {
             .into_iter()
             .map(|position| Ok((canonical("a source partition", &position.0)?, checked(position)?)))
             .collect::<Result<_, StoreError>>()?;
+        let (path, writer) = match &self.place {
+            Place::File(path, writer) => (path, writer),
+            Place::Topic(topic) => return topic.save(connector, positions).await,
+        };
         let (done, answer) = oneshot::channel();
-        let ended = || StoreError::Ended { path: self.path.as_ref().clone() };
+        let ended = || StoreError::Ended { path: path.as_ref().clone() };
         let save = Save { connector: connector.to_owned(), positions, done };
-        let saves = self.writer.saves.as_ref().ok_or_else(ended)?;
+        let saves = writer.saves.as_ref().ok_or_else(ended)?;
         saves.send(save).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    /// Waits until everything that other workers have saved is known here.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub(crate) async fn caught_up(&self) -> Result<(), KafkaError> {
+        match &self.place {
+            Place::File(..) => Ok(()),
+            Place::Topic(topic) => topic.caught_up().await,
+        }
     }
 
     /// The offsets of one connector.

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::forward::NotLeading;
 use crate::worker::Worker;
 use crate::worker::api::WorkerError;
 use crate::worker::stage::Stages;
@@ -16,11 +17,13 @@ use crate::worker::stage::Stages;
 pub(super) struct ApiError {
     status: StatusCode,
     message: String,
+    /// Another worker may carry it out.
+    not_leading: bool,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), not_leading: false }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -48,17 +51,22 @@ impl From<WorkerError> for ApiError {
             WorkerError::Forbidden(_) => StatusCode::FORBIDDEN,
             WorkerError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             WorkerError::NotFound(_) => StatusCode::NOT_FOUND,
-            WorkerError::Conflict(_) => StatusCode::CONFLICT,
+            WorkerError::Conflict(_) | WorkerError::NotLeading => StatusCode::CONFLICT,
             WorkerError::BadRequest(_) | WorkerError::InvalidConfig(_) => StatusCode::BAD_REQUEST,
         };
-        Self::new(status, error.to_string())
+        let not_leading = matches!(error, WorkerError::NotLeading);
+        Self { not_leading, ..Self::new(status, error.to_string()) }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({ "error_code": self.status.as_u16(), "message": self.message });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if self.not_leading {
+            let _ = response.extensions_mut().insert(NotLeading);
+        }
+        response
     }
 }
 

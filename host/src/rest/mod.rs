@@ -13,6 +13,7 @@ mod body;
 mod connectors;
 mod cors;
 mod error;
+mod forward;
 mod loggers;
 mod negotiate;
 mod offsets;

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use super::api::{Api, Doc};
 use super::cors::Policy;
 use super::error::ApiError;
-use super::{connectors, cors, loggers, negotiate, plugins};
+use super::{connectors, cors, forward, loggers, negotiate, plugins};
 use crate::config::{Listener, RestConfig};
 use crate::version::{COMMIT, KAFKA, VERSION};
 use crate::worker::Worker;
@@ -148,7 +148,10 @@ fn app(api: Api, worker: &Worker, config: &RestConfig) -> Router {
         .method_not_allowed_fallback(async || ApiError::plain(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(config.body_max))
         .with_state(worker.clone());
-    let mut app = Router::new().fallback_service(routes).layer(middleware::from_fn(negotiate::path));
+    let mut app = Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn_with_state(worker.clone(), forward::to_leader))
+        .layer(middleware::from_fn(negotiate::path));
     if let Some(policy) = Policy::of(config) {
         app = app.layer(middleware::from_fn_with_state(policy, cors::tell));
     }

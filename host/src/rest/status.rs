@@ -7,14 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::Kind;
-use crate::connector::status::{CodeVersion, ConnectorStatus, SwapReport, TaskStatus};
+use crate::connector::status::{CodeVersion, ConnectorStatus, Elsewhere, SwapReport, TaskStatus};
 
 /// A connector and its tasks. `worker_id` is the worker they run on.
 pub(super) fn of_connector(status: &ConnectorStatus, worker_id: &str) -> Value {
     let mut connector = Map::new();
     connector.insert("state".into(), status.state.as_str().into());
-    connector.insert("worker_id".into(), worker_id.into());
-    put_code(&mut connector, status.code.as_ref());
+    put_worker(&mut connector, (status.code.as_ref(), status.elsewhere.as_ref()), worker_id);
     put(&mut connector, "trace", status.trace.as_deref());
     put(&mut connector, "plugin_problem", status.plugin_problem.as_deref());
     put(&mut connector, "waiting_for", status.waiting_for.as_deref());
@@ -27,8 +26,7 @@ pub(super) fn of_task(status: &TaskStatus, worker_id: &str) -> Value {
     let mut task = Map::new();
     task.insert("id".into(), status.id.into());
     task.insert("state".into(), status.state.as_str().into());
-    task.insert("worker_id".into(), worker_id.into());
-    put_code(&mut task, status.code.as_ref());
+    put_worker(&mut task, (status.code.as_ref(), status.elsewhere.as_ref()), worker_id);
     put(&mut task, "trace", status.trace.as_deref());
     put(&mut task, "waiting_for", status.waiting_for.as_deref());
     put(&mut task, "restarts", (status.restarts > 0).then_some(status.restarts));
@@ -65,6 +63,20 @@ fn of_swap(swap: &SwapReport) -> Value {
     report.into()
 }
 
+/// The worker it runs on, which is this one unless it was told by another, and what code it runs there.
+fn put_worker(
+    members: &mut Map<String, Value>,
+    (code, elsewhere): (Option<&CodeVersion>, Option<&Elsewhere>),
+    worker_id: &str,
+) {
+    let worker = elsewhere.map_or(worker_id, |elsewhere| &elsewhere.worker);
+    members.insert("worker_id".into(), worker.into());
+    put_code(members, code);
+    if let Some(elsewhere) = elsewhere {
+        members.insert("version".into(), elsewhere.version.as_deref().into());
+    }
+}
+
 fn put_code(members: &mut Map<String, Value>, code: Option<&CodeVersion>) {
     members.insert("version".into(), code.map(|code| code.version.as_str()).into());
     put(members, "plugin", code.map(|code| of_code(&code.plugin, &code.version, &code.sha256)));
@@ -98,6 +110,7 @@ mod tests {
             code: Some(code("1.0.0")),
             last_swap: None,
             restarts: 0,
+            elsewhere: None,
         }
     }
 
@@ -112,6 +125,7 @@ mod tests {
             plugin_problem: None,
             waiting_for: None,
             tasks: vec![running_task()],
+            elsewhere: None,
         };
         let plugin = json!({ "name": "file-source", "version": "1.0.0", "sha256": "sha of 1.0.0" });
         let expected = json!({
@@ -162,6 +176,7 @@ mod tests {
             plugin_problem: Some("lines.wasm: it is still being written".into()),
             waiting_for: Some("former members of group g to expire".into()),
             tasks: Vec::new(),
+            elsewhere: None,
         };
         let shown = of_connector(&status, "w:8083");
         assert_eq!(shown["type"], "unknown");

@@ -55,6 +55,15 @@ pub(crate) struct SwapReport {
     pub(crate) pause_ms: f64,
 }
 
+/// Who told a status, where it was not this worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// `host:port` of the worker.
+    pub(crate) worker: String,
+    /// The version of the plugin that it runs there.
+    pub(crate) version: Option<String>,
+}
+
 /// One task, as a reader sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TaskStatus {
@@ -70,4 +79,6 @@ pub(crate) struct TaskStatus {
     pub(crate) last_swap: Option<SwapReport>,
     /// How often it was started again after a failure.
     pub(crate) restarts: u32,
+    /// `None`: it is this worker's.
+    pub(crate) elsewhere: Option<Elsewhere>,
 }

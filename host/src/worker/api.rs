@@ -42,6 +42,9 @@ pub(crate) enum WorkerError {
     /// 409: it exists already, or its state does not allow the request.
     #[error("{0}")]
     Conflict(String),
+    /// 409: this worker does not lead its cluster, or no more; nothing was done. Kafka Connect's words.
+    #[error("Cannot complete request because of a conflicting operation (e.g. worker rebalance)")]
+    NotLeading,
     /// 400.
     #[error("{0}")]
     BadRequest(String),

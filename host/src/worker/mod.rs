@@ -1,18 +1,22 @@
 //! The process: owns the connectors, the services they share, and the watch over the plugins.
 //!
 //! In standalone mode the state that survives is the offsets file and the connectors' files; connectors that
-//! were created by REST live as long as the worker. Requests that change one connector take turns with each
+//! were created by REST live as long as the worker. In distributed mode it is in Kafka ([`kept`]), and the connectors
+//! run in whichever worker of the cluster leads ([`lead`]). Requests that change one connector take turns with each
 //! other and with nothing else: a connector that is slow to stop holds up only requests about itself.
 
 pub(crate) mod api;
+mod kept;
+mod lead;
 mod loggers;
 mod metrics;
 pub(crate) mod offsets;
 pub(crate) mod stage;
 mod start;
+mod told;
 mod topics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +24,8 @@ use tracing::info;
 
 pub(crate) use self::api::WorkerError;
 use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
+use self::kept::Kept;
+pub(crate) use self::lead::Turn;
 pub(crate) use self::start::{Start, StartError};
 use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, RestConfig, ValidationReport};
 use crate::connector::status::{ConnectorStatus, State};
@@ -41,6 +47,9 @@ struct Inner {
     /// Empty until Kafka has answered.
     cluster_id: OnceLock<String>,
     connectors: Mutex<BTreeMap<String, Entry>>,
+    /// Names of connectors that are about to be made.
+    coming: Mutex<BTreeSet<String>>,
+    kept: Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +57,18 @@ struct Entry {
     connector: Connector,
     /// Held by whoever changes this connector.
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A name that is kept; free again when dropped.
+struct Coming<'a> {
+    names: &'a Mutex<BTreeSet<String>>,
+    name: String,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let _ = unpoisoned(self.names.lock()).remove(&self.name);
+    }
 }
 
 impl Worker {
@@ -84,13 +105,15 @@ impl Worker {
 
     /// The names of all connectors.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.lock().keys().cloned().collect()
+        self.inner.kept.names().unwrap_or_else(|| self.lock().keys().cloned().collect())
     }
 
     /// # Errors
     /// There is no such connector.
     pub(crate) fn info(&self, name: &str) -> Result<ConnectorInfo, WorkerError> {
-        let shown = self.entry(name)?.connector.shown;
+        let Ok(Entry { connector: Connector { shown, .. }, .. }) = self.entry(name) else {
+            return self.kept_info(name);
+        };
         let tasks = shown.status().tasks.iter().map(|task| task.id).collect();
         Ok(ConnectorInfo { name: name.to_owned(), config: shown.config(), tasks, kind: shown.kind() })
     }
@@ -98,8 +121,10 @@ impl Worker {
     /// # Errors
     /// There is no such connector.
     pub(crate) fn status(&self, name: &str) -> Result<ConnectorStatus, WorkerError> {
-        let unknown = |_| WorkerError::NotFound(format!("No status found for connector {name}"));
-        Ok(self.entry(name).map_err(unknown)?.connector.shown.status())
+        match self.entry(name) {
+            Ok(entry) => Ok(entry.connector.shown.status()),
+            Err(_) => self.told_status(name),
+        }
     }
 
     /// What the plugin returned for each task.
@@ -107,7 +132,10 @@ impl Worker {
     /// # Errors
     /// There is no such connector.
     pub(crate) fn task_configs(&self, name: &str) -> Result<Vec<RawConfig>, WorkerError> {
-        Ok(self.entry(name)?.connector.shown.task_configs())
+        match self.entry(name) {
+            Ok(entry) => Ok(entry.connector.shown.task_configs()),
+            Err(unknown) => self.inner.kept.get(name).map(|stored| stored.tasks).ok_or(unknown),
+        }
     }
 
     /// # Errors
@@ -119,13 +147,15 @@ impl Worker {
         target: Target,
     ) -> Result<ConnectorInfo, WorkerError> {
         let config = self.checked(&name, config).await?;
+        let _coming = self.reserve(&name)?;
+        self.inner.kept.create(&name, &config.raw, target).await?;
         {
             let mut connectors = self.lock();
-            if connectors.contains_key(&name) {
-                return Err(WorkerError::Conflict(format!("Connector {name} already exists")));
+            // Written, but by a worker that leads no more: the next leader starts it.
+            if self.inner.kept.runs_here() {
+                let connector = Connector::start(self.inner.services.clone(), config, target);
+                let _ = connectors.insert(name.clone(), Entry { connector, turn: Arc::default() });
             }
-            let connector = Connector::start(self.inner.services.clone(), config, target);
-            let _ = connectors.insert(name.clone(), Entry { connector, turn: Arc::default() });
         }
         info!(connector = name, "connector created");
         self.info(&name)
@@ -141,6 +171,9 @@ impl Worker {
         config: RawConfig,
     ) -> Result<(bool, ConnectorInfo), WorkerError> {
         let Ok(entry) = self.entry(&name) else {
+            if self.inner.kept.get(&name).is_some() {
+                return Ok((false, self.mend(&name, config).await?));
+            }
             return Ok((true, self.create(name, config, Target::Running).await?));
         };
         let config = self.checked(&name, config).await?;
@@ -157,17 +190,16 @@ impl Worker {
         name: &str,
         patch: BTreeMap<String, Option<String>>,
     ) -> Result<ConnectorInfo, WorkerError> {
-        let entry = self.entry(name)?;
+        let entry = match self.entry(name) {
+            Ok(entry) => entry,
+            Err(unknown) => {
+                let stored = self.inner.kept.get(name).ok_or(unknown)?;
+                return self.mend(name, patched(stored.config, patch)).await;
+            }
+        };
         // From reading to writing: of two patches at once none is lost.
         let _turn = entry.turn.lock().await;
-        let mut config = entry.connector.shown.config();
-        for (key, value) in patch {
-            let _ = match value {
-                Some(value) => config.insert(key, value),
-                None => config.remove(&key),
-            };
-        }
-        let config = self.checked(name, config).await?;
+        let config = self.checked(name, patched(entry.connector.shown.config(), patch)).await?;
         self.configure(&entry, config).await
     }
 
@@ -176,8 +208,12 @@ impl Worker {
         let name = config.name.clone();
         let _stage =
             stage::enter(format!("writing a config for connector {name} and restarting it with that"));
+        self.inner.kept.configure(&name, &config.raw).await?;
         let done = entry.connector.ask(|done| Command::Configure(Box::new(config), done)).await;
-        done.ok_or_else(|| WorkerError::NotFound(format!("Connector {name} not found")))?;
+        // One that has ended meanwhile is gone, or goes on with this where the cluster is led now.
+        if done.is_none() && self.inner.kept.get(&name).is_none() {
+            return Err(WorkerError::NotFound(format!("Connector {name} not found")));
+        }
         info!(connector = name, "configuration replaced");
         self.info(&name)
     }
@@ -185,8 +221,13 @@ impl Worker {
     /// # Errors
     /// There is no such connector.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), WorkerError> {
-        let entry = self.entry(name)?;
+        let entry = match self.entry(name) {
+            // It does not run, but it is there.
+            Err(_) if self.inner.kept.get(name).is_some() => return self.inner.kept.delete(name).await,
+            entry => entry?,
+        };
         let _turn = entry.turn.lock().await;
+        self.inner.kept.delete(name).await?;
         let limit = self.inner.services.config.shutdown_timeout;
         let _stage = stage::enter(format!("stopping connector {name} and its tasks"));
         entry.connector.shutdown(limit).await;
@@ -204,15 +245,21 @@ impl Worker {
     /// There is no such connector.
     pub(crate) async fn set_target(&self, name: &str, target: Target) -> Result<(), WorkerError> {
         let unknown = |_| WorkerError::NotFound(format!("Unknown connector {name}"));
-        let entry = self.entry(name).map_err(unknown)?;
+        let entry = match self.entry(name) {
+            Err(_) if self.inner.kept.get(name).is_some() => {
+                return self.inner.kept.set_target(name, target).await;
+            }
+            entry => entry.map_err(unknown)?,
+        };
         let _turn = entry.turn.lock().await;
         let _stage = stage::enter(match target {
             Target::Running => format!("starting connector {name} and its tasks"),
             Target::Paused => format!("pausing connector {name} and its tasks"),
             Target::Stopped => format!("stopping connector {name} and its tasks"),
         });
+        self.inner.kept.set_target(name, target).await?;
         let _ = entry.connector.ask(|done| Command::SetTarget(target, done)).await;
-        Ok(())
+        self.inner.kept.settled(name, target).await
     }
 
     /// # Errors
@@ -291,6 +338,12 @@ impl Worker {
 
     /// Ends every connector in good order, all at once, within the worker's time.
     pub(crate) async fn shutdown(&self) {
+        self.end_leading().await;
+        self.stop_connectors().await;
+        self.leave_cluster().await;
+    }
+
+    async fn stop_connectors(&self) {
         let limit = self.inner.services.config.shutdown_timeout;
         let entries: Vec<Entry> = self.lock().values().cloned().collect();
         let mut stops = tokio::task::JoinSet::new();
@@ -298,6 +351,16 @@ impl Worker {
             let _ = stops.spawn(async move { connector.shutdown(limit).await });
         }
         let _ = stops.join_all().await;
+    }
+
+    /// Keeps a name for a connector that is about to be made.
+    fn reserve(&self, name: &str) -> Result<Coming<'_>, WorkerError> {
+        let mut coming = unpoisoned(self.inner.coming.lock());
+        let is_there = self.lock().contains_key(name) || self.inner.kept.get(name).is_some();
+        if is_there || !coming.insert(name.to_owned()) {
+            return Err(WorkerError::Conflict(format!("Connector {name} already exists")));
+        }
+        Ok(Coming { names: &self.inner.coming, name: name.to_owned() })
     }
 
     fn plugin(&self, class: &str) -> Result<Arc<Plugin>, WorkerError> {
@@ -327,6 +390,15 @@ impl Worker {
         Ok(plugin)
     }
 
+    /// A configuration that was found good once; the plugin is not asked again.
+    fn parsed(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
+        let services = &self.inner.services;
+        let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
+        let definition = &plugin.manifest().config;
+        ConnectorConfig::parse(raw, plugin.kind(), definition, &services.config)
+            .map_err(WorkerError::InvalidConfig)
+    }
+
     /// A configuration that is right as far as the worker, the definition and the plugin can tell.
     async fn checked(&self, name: &str, mut raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let given = raw.entry("name".to_owned()).or_insert_with(|| name.to_owned());
@@ -348,6 +420,7 @@ impl Worker {
             let (kind, definition) = (asked.kind(), &asked.manifest().config);
             let config = ConnectorConfig::parse(raw, kind, definition, &with.config)?;
             with.check_clients(&config, kind)?;
+            with.check_group(&config, kind)?;
             Ok(config)
         });
         let config = config.await.ok_or_else(too_slow)?.map_err(WorkerError::InvalidConfig)?;
@@ -356,6 +429,16 @@ impl Worker {
         validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
         Ok(config)
     }
+}
+
+fn patched(mut config: RawConfig, patch: BTreeMap<String, Option<String>>) -> RawConfig {
+    for (key, value) in patch {
+        let _ = match value {
+            Some(value) => config.insert(key, value),
+            None => config.remove(&key),
+        };
+    }
+    config
 }
 
 /// What a configuration refers to took too long to be read.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Worker, WorkerError, stage};
+use super::{ConnectorInfo, RawConfig, Worker, WorkerError, stage};
 use crate::config::{ConnectorConfig, Kind};
 use crate::connector::status::State;
 use crate::connector::{self, Sought};
@@ -52,9 +52,9 @@ impl Worker {
     /// # Errors
     /// There is no such connector, or nobody knows its offsets.
     pub(crate) async fn offsets(&self, name: &str) -> Result<Vec<Position>, WorkerError> {
-        let entry = self.entry(name)?;
-        if entry.connector.shown.kind() == Some(Kind::Sink) {
-            let group = self.group_of(&entry).await?;
+        let ConnectorInfo { config, kind, .. } = self.info(name)?;
+        if kind == Some(Kind::Sink) {
+            let group = self.group_of(config).await?;
             let committed = self.inner.services.admin.group_offsets(&group).await;
             let committed = committed.map_err(|error| {
                 WorkerError::Internal(format!(
@@ -97,7 +97,7 @@ impl Worker {
             )));
         }
         let _stage = stage::enter(format!("modifying offsets for connector {name}"));
-        let config = self.parsed(&entry).await?;
+        let config = self.parsed_aside(entry.connector.shown.config()).await?;
         let outside = match config.kind {
             Kind::Sink => self.change_group(&config, &change).await?,
             _ => self.change_source(&config, &change).await?,
@@ -178,20 +178,14 @@ impl Worker {
         asked.map_err(WorkerError::Internal)
     }
 
-    async fn group_of(&self, entry: &Entry) -> Result<String, WorkerError> {
-        let config = self.parsed(entry).await?;
+    async fn group_of(&self, raw: RawConfig) -> Result<String, WorkerError> {
+        let config = self.parsed_aside(raw).await?;
         Ok(self.inner.services.group(&config).map_err(WorkerError::InvalidConfig)?.group)
     }
 
-    /// What a connector that exists is configured with.
-    async fn parsed(&self, entry: &Entry) -> Result<ConnectorConfig, WorkerError> {
-        let raw = entry.connector.shown.config();
-        let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
-        let services = self.inner.services.clone();
-        let parsed = plugin::off_thread(move || {
-            ConnectorConfig::parse(raw, plugin.kind(), &plugin.manifest().config, &services.config)
-        });
-        parsed.await.ok_or_else(super::too_slow)?.map_err(WorkerError::InvalidConfig)
+    async fn parsed_aside(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
+        let worker = self.clone();
+        plugin::off_thread(move || worker.parsed(raw)).await.ok_or_else(super::too_slow)?
     }
 }
 

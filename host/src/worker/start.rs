@@ -10,8 +10,10 @@ use thiserror::Error;
 use tokio::sync::broadcast::error::RecvError;
 use tracing::{info, warn};
 
+use super::kept::{Clustered, Kept};
 use super::{Inner, Worker, WorkerError};
-use crate::config::{ConnectorFile, Problems, RawConfig, WorkerConfig};
+use crate::cluster::{Cluster, ClusterError};
+use crate::config::{ClusterConfig, ConnectorFile, Problems, RawConfig, WorkerConfig};
 use crate::connector::{Command, Services};
 use crate::kafka::{
     Admin, ClientKind, ClientSettings, ClientSource, KafkaError, PrefetchBudget, Producers, resolve,
@@ -39,6 +41,8 @@ pub(crate) enum StartError {
     Engine(#[from] EngineError),
     #[error("could not open offset.storage.file.filename")]
     Offsets(#[from] StoreError),
+    #[error("could not use the state of the cluster in Kafka")]
+    Cluster(#[source] ClusterError),
     #[error("could not make the admin client")]
     Admin(#[from] KafkaError),
     #[error("could not start the guests' runtime")]
@@ -61,11 +65,29 @@ impl Worker {
     /// # Errors
     /// All of [`StartError`]. Kafka need not be there: tasks wait for it and say so.
     pub(crate) fn start(start: Start) -> Result<Self, StartError> {
-        let Start { config, program, loggers } = start;
-        let admin = admin_settings(&config, check_tls(&config.sandboxes))
-            .map_err(|problems| StartError::Config(config.vault.hide_problems(problems)))?;
+        let admin = admin_of(&start.config)?;
         // First of what touches anything: who is refused here is one worker too many.
-        let offsets = OffsetStore::open(&config.offsets_file)?;
+        let offsets = OffsetStore::open(&start.config.offsets_file)?;
+        Self::begin(start, admin, offsets, Kept::InMemory)
+    }
+
+    /// Starts a worker of a cluster, which runs connectors once it leads. Waits for Kafka as long as it takes.
+    ///
+    /// # Errors
+    /// All of [`StartError`].
+    pub(crate) async fn join(start: Start, cluster: ClusterConfig) -> Result<Self, StartError> {
+        let admin = admin_of(&start.config)?;
+        let opened = Cluster::open(&start.config, &cluster, &admin).await;
+        let (cluster, offsets) = opened.map_err(StartError::Cluster)?;
+        let membership = cluster.join(&start.config).map_err(StartError::Cluster)?;
+        let kept = Kept::InKafka(Box::new(Clustered::new(cluster, membership)));
+        let worker = Self::begin(start, admin, OffsetStore::of_topic(offsets), kept)?;
+        worker.follow_lead();
+        Ok(worker)
+    }
+
+    fn begin(start: Start, admin: Admin, offsets: OffsetStore, kept: Kept) -> Result<Self, StartError> {
+        let Start { config, program, loggers } = start;
         let engine = Engine::new(EngineSettings {
             cache: config.plugin_cache_dir.clone(),
             cache_max: config.plugin_cache_max_bytes,
@@ -81,8 +103,9 @@ impl Worker {
             config,
             registry,
             offsets,
-            admin: Admin::new(&admin, ANSWER)?,
+            admin,
             roster: Roster::default(),
+            plans: kept.plans(),
         });
         let worker = Self {
             inner: Arc::new(Inner {
@@ -90,6 +113,8 @@ impl Worker {
                 loggers,
                 cluster_id: OnceLock::new(),
                 connectors: Mutex::default(),
+                coming: Mutex::default(),
+                kept,
             }),
         };
         worker.follow_plugins();
@@ -137,6 +162,9 @@ impl Worker {
     }
 
     async fn plugin_changed(&self, change: Change) {
+        if matches!(change, Change::Loaded(_)) {
+            self.revive_missing();
+        }
         let entries: Vec<_> = self.lock().values().cloned().collect();
         for entry in entries {
             let status = entry.connector.shown.status();
@@ -174,6 +202,13 @@ impl Worker {
             }
         }));
     }
+}
+
+/// The worker's own client.
+fn admin_of(config: &WorkerConfig) -> Result<Admin, StartError> {
+    let settings = admin_settings(config, check_tls(&config.sandboxes))
+        .map_err(|problems| StartError::Config(config.vault.hide_problems(problems)))?;
+    Ok(Admin::new(&settings, ANSWER)?)
 }
 
 /// The settings of the worker's own client; those of the others are looked at as well, so that what is wrong with

@@ -1,6 +1,12 @@
 //! Which topics a connector uses, as far as the operator lets that be told.
 
+use std::collections::BTreeSet;
+
+use super::kept::Clustered;
 use super::{Worker, WorkerError};
+use crate::cluster::configs::KeyValue;
+use crate::cluster::statuses::{self, Told};
+use crate::connector::Shown;
 
 impl Worker {
     /// The topics that a connector has used; none of one that does not exist, as in Kafka Connect.
@@ -9,7 +15,14 @@ impl Worker {
     /// They are not tracked.
     pub(crate) fn topics(&self, name: &str) -> Result<Vec<String>, WorkerError> {
         self.topics_are_tracked()?;
-        Ok(self.entry(name).map(|entry| entry.connector.shown.topics().list()).unwrap_or_default())
+        Ok(match (self.entry(name), self.inner.kept.clustered()) {
+            (Ok(entry), _) => entry.connector.shown.topics().list(),
+            (Err(_), Some(clustered)) => {
+                let statuses = clustered.cluster.statuses();
+                statuses.get(name).map(|told| told.topics.iter().cloned().collect()).unwrap_or_default()
+            }
+            (Err(_), None) => Vec::new(),
+        })
     }
 
     /// Forgets them. Those that are still used are noted again.
@@ -25,6 +38,25 @@ impl Worker {
             entry.connector.shown.topics().forget();
         }
         Ok(())
+    }
+
+    /// What an earlier leader noted.
+    pub(super) fn remember_topics(&self, clustered: &Clustered, name: &str, shown: &Shown) {
+        if self.topics_are_tracked().is_ok()
+            && let Some(told) = clustered.cluster.statuses().get(name)
+        {
+            told.topics.iter().for_each(|topic| shown.topics().note(topic));
+        }
+    }
+
+    /// What the cluster is not told yet of the topics of a connector.
+    pub(super) fn news_of_topics(&self, name: &str, shown: &Shown, told: &Told, news: &mut Vec<KeyValue>) {
+        if self.topics_are_tracked().is_err() {
+            return;
+        }
+        let now: BTreeSet<_> = shown.topics().list().into_iter().collect();
+        news.extend(now.difference(&told.topics).map(|topic| statuses::topic(name, topic, true)));
+        news.extend(told.topics.difference(&now).map(|topic| statuses::topic(name, topic, false)));
     }
 
     fn topics_are_tracked(&self) -> Result<(), WorkerError> {

@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["demo", "kit"],
     &["rest"],
     &["worker"],
+    &["cluster"],
     &["connector"],
     &["task"],
     &["offsets", "transform"],

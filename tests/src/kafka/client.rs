@@ -90,6 +90,16 @@ impl Kafka {
         self.produce(topic, lines.into_iter().map(Record::of));
     }
 
+    /// Takes a transactional id from whoever has it.
+    ///
+    /// # Panics
+    /// When Kafka refuses.
+    pub fn fence(&self, transactional_id: &str) {
+        let producer: BaseProducer =
+            self.config().set("transactional.id", transactional_id).create().expect("a producer");
+        producer.init_transactions(wait::LIMIT).expect("the transactional id");
+    }
+
     /// Everything the topic holds up to its end as readers of committed records see it, by partition and
     /// offset.
     ///

@@ -20,9 +20,11 @@ use crate::{Kafka, ports, wait};
 use metrics::Metrics;
 use rest::Rest;
 
-/// A standalone worker. Its process comes and goes; its folder, port and configuration stay.
+/// A worker, standalone or of a cluster. Its process comes and goes; its folder, port and configuration stay.
 #[derive(Debug)]
 pub struct Worker {
+    /// What the binary is told to be.
+    mode: &'static str,
     process: Option<Process>,
     rest: Rest,
     settings: BTreeMap<String, String>,
@@ -39,6 +41,19 @@ impl Worker {
     /// keeps offsets in its folder.
     pub fn new(kafka: &Kafka) -> Self {
         Self::with_bootstrap(&kafka.bootstrap())
+    }
+
+    /// A worker of the cluster `group`, whose topics are those of [`JavaWorker::distributed`](crate::JavaWorker).
+    pub fn distributed(kafka: &Kafka, group: &str) -> Self {
+        let mut worker = Self::new(kafka);
+        worker.mode = "distributed";
+        worker.unset("offset.storage.file.filename");
+        for (key, value) in cluster_settings(group) {
+            worker.set(key, &value);
+        }
+        // A leader that is gone shall be missed soon.
+        worker.set("session.timeout.ms", "3000").set("heartbeat.interval.ms", "500");
+        worker
     }
 
     /// A worker for whatever is, or is not, at this address.
@@ -60,6 +75,7 @@ impl Worker {
             ("value.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),
         ];
         Self {
+            mode: "standalone",
             process: None,
             rest: Rest::new(port),
             settings: own.map(|(key, value)| (key.to_owned(), value)).into(),
@@ -102,6 +118,14 @@ impl Worker {
         let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.connectors.insert(name.to_owned(), config);
         self
+    }
+
+    /// What a connector was configured with.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub fn connector_config(&self, name: &str) -> BTreeMap<String, String> {
+        self.connectors[name].clone()
     }
 
     /// Puts a plugin into the plugin folder, as `<name>.wasm`, in place of one that is there.
@@ -158,7 +182,7 @@ impl Worker {
     /// When it runs already, or cannot be started.
     pub fn launch(&mut self) {
         assert!(self.process.is_none(), "the worker runs");
-        let command = [binary().display().to_string(), "standalone".to_owned()];
+        let command = [binary().display().to_string(), self.mode.to_owned()];
         let arguments = self.environment.iter().cloned().chain(command).chain(self.write_files());
         self.process = Some(Process::start("env", arguments, &self.log_file()));
     }
@@ -174,6 +198,9 @@ impl Worker {
             file.display().to_string()
         };
         let mut files = vec![write("worker", &self.settings)];
+        if self.mode == "distributed" {
+            return files;
+        }
         for (name, config) in &self.connectors {
             let mut config = config.clone();
             config.insert("name".to_owned(), name.clone());
@@ -312,6 +339,22 @@ impl Drop for Worker {
             eprintln!("---");
         }
     }
+}
+
+/// What the workers of a cluster agree on.
+pub(crate) fn cluster_settings(group: &str) -> Vec<(&'static str, String)> {
+    let one = || "1".to_owned();
+    vec![
+        ("group.id", group.to_owned()),
+        ("config.storage.topic", format!("{group}-config")),
+        ("config.storage.replication.factor", one()),
+        ("offset.storage.topic", format!("{group}-offset")),
+        ("offset.storage.replication.factor", one()),
+        ("offset.storage.partitions", "5".to_owned()),
+        ("status.storage.topic", format!("{group}-status")),
+        ("status.storage.replication.factor", one()),
+        ("status.storage.partitions", "2".to_owned()),
+    ]
 }
 
 /// The worker's binary: `TRANSOM_BIN`, or `transom` beside the folder of the test binary.

@@ -1,5 +1,6 @@
 //! The actor that owns a connector.
 
+mod keep;
 mod swap;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -44,6 +45,8 @@ pub(super) struct Supervisor {
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
     closing: watch::Receiver<bool>,
+    /// The tasks are another worker's, and were not planned by this one.
+    adopted: bool,
 }
 
 impl Supervisor {
@@ -66,11 +69,13 @@ impl Supervisor {
             watch: None,
             swapping: VecDeque::new(),
             closing,
+            adopted: false,
         }
     }
 
     /// Runs until shut down, or until nobody can send commands any more.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, former: Vec<TaskConfig>) {
+        self.adopt(former).await;
         self.reach().await;
         let mut look = tokio::time::interval(LOOK);
         loop {
@@ -156,7 +161,13 @@ impl Supervisor {
                 self.order(Duty::Pause);
                 self.unobserve(self.services.config.shutdown_timeout).await;
             }
-            Step::Resume => self.order(Duty::Run),
+            Step::Resume => {
+                self.order(Duty::Run);
+                // What another worker left may be planned otherwise by now.
+                if std::mem::take(&mut self.adopted) {
+                    self.replan().await;
+                }
+            }
             Step::Nothing => {}
         }
         // The old one first: what it found is no news of the new one's group.
@@ -289,6 +300,7 @@ impl Supervisor {
 
     /// Makes the tasks those of a plan. Tasks that are in it as they are go on undisturbed.
     async fn apply(&mut self, configs: Vec<TaskConfig>) {
+        let kept = keep::as_kept(&self.config, &configs);
         let gone = self.tasks.other_than(&configs);
         let missing: Vec<(u32, TaskConfig)> = (0..)
             .zip(configs)
@@ -303,6 +315,9 @@ impl Supervisor {
         }
         let limit = self.services.config.shutdown_timeout;
         let _ = self.tasks.stop_some(&self.config.name, &gone, limit).await;
+        if !self.keep(kept).await {
+            return;
+        }
         if self.begin(missing) {
             self.shown.set_state(reached(self.target));
         }

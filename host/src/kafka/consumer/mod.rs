@@ -178,6 +178,11 @@ impl Consumer {
         self.client.unassign(&plain(list))
     }
 
+    /// The name that the group's coordinator gave this member; `None` while it is none.
+    pub(crate) fn member_id(&self) -> Option<String> {
+        self.client.member_id()
+    }
+
     /// Whether what is assigned may be somebody else's by now.
     pub(crate) fn assignment_lost(&self) -> bool {
         self.client.assignment_lost()

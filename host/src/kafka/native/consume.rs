@@ -70,7 +70,19 @@ impl Messages {
         &mut self,
         queue: &Queue,
         max: usize,
+        each: impl FnMut(Result<Message<'_>, KafkaError>),
+    ) -> usize {
+        self.take_to_ends(queue, max, each, |_, _| {})
+    }
+
+    /// The same; `end` is told the partitions of which everything was read, each with the offset that comes next, where
+    /// the client was asked to tell that (`enable.partition.eof`).
+    pub(crate) fn take_to_ends(
+        &mut self,
+        queue: &Queue,
+        max: usize,
         mut each: impl FnMut(Result<Message<'_>, KafkaError>),
+        mut end: impl FnMut(i32, i64),
     ) -> usize {
         self.buffer.resize(max, std::ptr::null_mut());
         // SAFETY: the queue is alive, the buffer has room for `max` pointers. -1 is an error of the call.
@@ -91,6 +103,8 @@ impl Messages {
                     };
                     last = Some((raw.rkt, topic));
                     each(Ok(Message { raw, topic }));
+                } else if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32 {
+                    end(raw.partition, raw.offset);
                 } else {
                     each(Err(error(code, Some(owned(sys::rd_kafka_message_errstr(message))))));
                 }
@@ -231,6 +245,20 @@ impl Client {
     pub(crate) fn unassign(&self, partitions: &Partitions) -> Result<(), KafkaError> {
         // SAFETY: client and list are alive; the list is copied.
         unsafe { taken(sys::rd_kafka_incremental_unassign(self.as_ptr(), partitions.as_ptr())) }
+    }
+
+    /// The name that the group's coordinator gave this member; `None` while it is none.
+    pub(crate) fn member_id(&self) -> Option<String> {
+        // SAFETY: the client is alive; the string returned is ours, ends in NUL and is given back.
+        let id = unsafe {
+            let id = sys::rd_kafka_memberid(self.as_ptr());
+            let text = super::owned(id);
+            if !id.is_null() {
+                sys::rd_kafka_mem_free(self.as_ptr(), id.cast());
+            }
+            text
+        };
+        (!id.is_empty()).then_some(id)
     }
 
     pub(crate) fn assignment_lost(&self) -> bool {
