@@ -300,22 +300,6 @@ impl ValidationReport {
         }
     }
 
-    /// Adds that these keys are null, which a range refuses as well.
-    pub(crate) fn add_nulls(&mut self, nulls: Problems) {
-        for null in nulls.0 {
-            let ranged = |key: &&KeyReport| {
-                let validator = key.definition.as_ref().and_then(|definition| definition.validator.as_ref());
-                key.name == null.key && matches!(validator, Some(Validator::Range(_)))
-            };
-            if self.configs.iter().find(ranged).is_some() {
-                let message =
-                    format!("Invalid value null for configuration {}: Value must be non-null", null.key);
-                self.add(Problems(vec![super::Problem::without_value(&null.key, message)]));
-            }
-            self.add(Problems(vec![null]));
-        }
-    }
-
     /// Leaves what the user wrote, and nothing that it stands for.
     pub(super) fn hide(&mut self, written: &RawConfig, expansion: &Expansion, vault: &Vault) {
         for key in &mut self.configs {

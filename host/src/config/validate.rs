@@ -2,9 +2,9 @@
 
 use serde_json::Number;
 
-use super::RawConfig;
-use super::definition::{ConfigKey, KeyReport, Range, Type, Validator};
+use super::definition::{ConfigKey, KeyReport, Range, Type, ValidationReport, Validator};
 use super::topic_pattern::TopicPattern;
+use super::{Problem, Problems, RawConfig};
 
 /// A value that has its type.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,24 @@ pub(crate) fn validate(keys: &[ConfigKey], raw: &RawConfig) -> Vec<KeyReport> {
         reports.push(KeyReport { errors: vec![message], visible: false, ..KeyReport::undefined(name) });
     }
     reports
+}
+
+impl ValidationReport {
+    /// Adds that these keys are null, which a range refuses as well.
+    pub(crate) fn add_nulls(&mut self, nulls: Problems) {
+        for null in nulls.0 {
+            let ranged = |key: &&KeyReport| {
+                let validator = key.definition.as_ref().and_then(|definition| definition.validator.as_ref());
+                key.name == null.key && matches!(validator, Some(Validator::Range(_)))
+            };
+            if self.configs.iter().find(ranged).is_some() {
+                let message =
+                    format!("Invalid value null for configuration {}: Value must be non-null", null.key);
+                self.add(Problems(vec![Problem::without_value(&null.key, message)]));
+            }
+            self.add(Problems(vec![null]));
+        }
+    }
 }
 
 fn report(key: &ConfigKey, raw: &RawConfig) -> KeyReport {
@@ -274,6 +292,17 @@ mod tests {
         let reports = validate(&[key(Type::List).default("a,b"), key(Type::Password)], &RawConfig::new());
         assert_eq!(reports[0].value.as_deref(), Some("a,b"));
         assert_eq!(reports[1].value, None);
+    }
+
+    #[test]
+    fn a_null_is_refused_and_by_a_range_once_more() {
+        let keys = [key(Type::Int).default("1").at_least(1)];
+        let mut report = ValidationReport::new(String::new(), validate(&keys, &RawConfig::new()));
+        let null = |key: &str| Problem::without_value(key, "null");
+        report.add_nulls(Problems(vec![null("x"), null("y")]));
+        let of_range = "Invalid value null for configuration x: Value must be non-null";
+        assert_eq!(report.configs[0].errors, [of_range, "null"]);
+        assert_eq!((report.configs[1].name.as_str(), report.configs[1].errors.len()), ("y", 1));
     }
 
     #[test]

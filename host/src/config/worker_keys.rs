@@ -10,10 +10,18 @@ use super::worker::{Mode, keys_of};
 
 /// All of them, in the order in which they are explained.
 pub(super) static WORKER_KEYS: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| {
-    [kafka_and_converters(), offsets_and_tasks(), plugins(), rest(), budgets()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        kafka_and_converters(),
+        offsets_and_tasks(),
+        topic_tracking(),
+        plugins(),
+        rest(),
+        rest_limits(),
+        budgets(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 });
 
 fn kafka_and_converters() -> Vec<ConfigKey> {
@@ -111,6 +119,25 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
     ]
 }
 
+fn topic_tracking() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "topic.tracking.enable",
+            Type::Boolean,
+            "Whether the worker keeps in mind which topics each connector uses.",
+        )
+        .default("true")
+        .low(),
+        ConfigKey::new(
+            "topic.tracking.allow.reset",
+            Type::Boolean,
+            "Whether users of the REST API may have it forget them.",
+        )
+        .default("true")
+        .low(),
+    ]
+}
+
 fn plugins() -> Vec<ConfigKey> {
     vec![
         ConfigKey::new(
@@ -148,6 +175,11 @@ fn rest() -> Vec<ConfigKey> {
             .low()
             .at_least(0),
         ConfigKey::new("rest.advertised.listener", Type::String, "Only `http` there is.").low().one_of(&["http"]),
+    ]
+}
+
+fn rest_limits() -> Vec<ConfigKey> {
+    vec![
         ConfigKey::new(
             "rest.request.max.bytes",
             Type::Long,
@@ -184,20 +216,6 @@ fn rest() -> Vec<ConfigKey> {
             "Methods that such pages may use. Empty: GET, POST and HEAD.",
         )
         .default("")
-        .low(),
-        ConfigKey::new(
-            "topic.tracking.enable",
-            Type::Boolean,
-            "Whether the worker keeps in mind which topics each connector uses.",
-        )
-        .default("true")
-        .low(),
-        ConfigKey::new(
-            "topic.tracking.allow.reset",
-            Type::Boolean,
-            "Whether users of the REST API may have it forget them.",
-        )
-        .default("true")
         .low(),
     ]
 }

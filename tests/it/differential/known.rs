@@ -100,11 +100,16 @@ pub(super) const KNOWN: [Known; 13] = [
     },
     Known {
         why: "Transom has no transformations, predicates and converters as plugins",
-        differences: &[["GET /connector-plugins?connectorsOnly=*", "body", "*transformation*", "*"]],
+        differences: &[[
+            "GET /connector-plugins?connectorsOnly=*",
+            "body",
+            "[{*FileStreamSink*FileStreamSource*transformation*",
+            "[{*FileStreamSink*FileStreamSource*\"source\"*}]",
+        ]],
     },
     Known {
         why: "the configuration of a task names no Java class, and tells a plugin how many tasks there are",
-        differences: &[["GET /connectors/*/tasks*", "body", "*\"task.class\"*", "*"]],
+        differences: &[["GET /connectors/*/tasks*", "body", "*\"task.class\"*", "[{*\"name\":\"@*"]],
     },
     Known {
         why: "a stopped connector has no task to restart; Java looks for the worker that has it",

@@ -90,7 +90,8 @@ impl Kafka {
         }
     }
 
-    /// The number of partitions of a topic that must exist.
+    /// The number of partitions of a topic that must exist, or come soon: a broker knows of a topic a moment after
+    /// whoever made it was told so.
     ///
     /// # Panics
     /// When it does not, or has none with a leader.
@@ -98,9 +99,11 @@ impl Kafka {
         let count = wait::until(&format!("the partitions of {topic}"), || {
             let metadata = self.native().fetch_metadata(None, TIMEOUT).map_err(|e| e.to_string())?;
             let found = metadata.topics().iter().find(|t| t.name() == topic);
-            Ok(found.map_or(0, |t| t.partitions().len()))
+            match found.map_or(0, |t| t.partitions().len()) {
+                0 => Err("there is no such topic".to_owned()),
+                count => Ok(count),
+            }
         });
-        assert!(count > 0, "there is no topic {topic}");
         i32::try_from(count).expect("a small number")
     }
 
