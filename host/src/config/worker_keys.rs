@@ -188,7 +188,7 @@ pub(super) const SANDBOX_KEYS: &[(&str, &str, &str)] = &[
     ("env", "NAME,PREFIX_*", "variables of the worker's environment it sees"),
     ("topics", "topic,prefix-*", "topics a source may write to; not set: all"),
     ("memory.max", "268435456", "bytes of memory of a task"),
-    ("cpu.max", "0.5", "share of a core of a task; not set: no limit (kept for later)"),
+    ("cpu.max", "0.5", "share of a core that a task's plugin may use; not set: no limit"),
     ("call.timeout.ms", "30000", "how long a call may take beyond what it was asked to wait"),
     ("log.rate", "100", "log lines a second"),
     ("sha256", "<64 hexadecimal digits>", "the only content of the plugin's file that is loaded"),
