@@ -87,7 +87,7 @@ fn kill_while_it_works(kills: usize) {
         .set("session.timeout.ms", "1000")
         .set("heartbeat.interval.ms", "200");
     let mut model: BTreeMap<String, State> = NAMES.iter().map(|name| ((*name).to_owned(), None)).collect();
-    let (mut answered, mut done, mut latency) = (0, 0, Duration::from_millis(300));
+    let (mut answered, mut done, mut latency) = (0, 0, Duration::from_millis(100));
     for kill in 0..kills {
         worker.start();
         until("changes to be taken", || match worker.rest().put("/connectors/nobody/pause", None).status {

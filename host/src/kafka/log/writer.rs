@@ -24,8 +24,9 @@ use crate::lock::unpoisoned;
 
 /// Groups that may wait.
 const QUEUE: usize = 1024;
-/// How long one call that waits for Kafka may take, before it is looked whether anybody still wants it.
-const POLL: Duration = Duration::from_millis(100);
+/// How long it is listened to what the client has to say, at first and after a second without an end: the call takes
+/// all of its time, whatever it hears.
+const LISTEN: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 /// How long a transaction may take, as in Java's store.
 const TRANSACTION: Duration = Duration::from_secs(30);
 /// How long a broker waits for one that nobody ends.
@@ -186,15 +187,16 @@ impl Writing {
                 match self.producer.send(record) {
                     Ok(()) => break,
                     Err((RdError::MessageProduction(Code::QueueFull), back)) => {
-                        self.producer.poll(POLL);
+                        self.producer.poll(LISTEN[0]);
                         record = back;
                     }
                     Err((error, _)) => return Err(failed(&error)),
                 }
             }
         }
+        let begun = Instant::now();
         while self.delivered().iter().any(Option::is_none) {
-            self.producer.poll(POLL);
+            self.producer.poll(LISTEN[usize::from(begun.elapsed() > Duration::from_secs(1))]);
             if self.ending.load(Ordering::Acquire) {
                 return Err(ended(&self.topic));
             }
