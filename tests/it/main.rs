@@ -15,6 +15,7 @@ mod java_files;
 mod kept_requests;
 mod kills;
 mod kit;
+mod lost_kafka;
 mod main_job;
 mod membership;
 mod memory;
