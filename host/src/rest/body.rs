@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::config::{Problem, Problems};
+use crate::config::{Draft, NULL_VALUE, Problem, Problems};
 use crate::worker::api::{RawConfig, Target, WorkerError};
 use crate::worker::offsets::Position;
 
@@ -43,9 +43,6 @@ pub(super) struct ConfigBody {
     pub(super) nulls: Vec<String>,
 }
 
-/// The complaint about a null, in Kafka Connect's words.
-const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
-
 impl ConfigBody {
     pub(super) fn decode(body: &[u8]) -> Result<Self, ApiError> {
         match document(body)? {
@@ -67,8 +64,13 @@ impl ConfigBody {
         Ok(body)
     }
 
+    /// What is to be validated.
+    pub(super) fn draft(self) -> Draft {
+        Draft { values: self.values, nulls: self.nulls }
+    }
+
     /// What is wrong with the keys whose value is null.
-    pub(super) fn null_problems(&self) -> Problems {
+    fn null_problems(&self) -> Problems {
         Problems(self.nulls.iter().map(|key| Problem::without_value(key, NULL_VALUE)).collect())
     }
 

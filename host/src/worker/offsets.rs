@@ -189,9 +189,10 @@ impl Worker {
         let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
         let services = self.inner.services.clone();
         let parsed = plugin::off_thread(move || {
-            ConnectorConfig::parse(raw, plugin.kind(), &plugin.manifest().config, &services.config)
+            let version = plugin.version().to_string();
+            ConnectorConfig::parse(raw, &plugin.described(&version), &services.config)
         });
-        parsed.await.ok_or_else(super::too_slow)?.map_err(WorkerError::InvalidConfig)
+        parsed.await.ok_or_else(super::validate::too_slow)?.map_err(WorkerError::InvalidConfig)
     }
 }
 
