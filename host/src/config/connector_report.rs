@@ -41,11 +41,13 @@ pub(super) fn keys_report(
     if unfit.is_none() {
         reports.extend(validate_values(described.settings, values));
         reports.extend(overrides(values, described.kind));
-        reports.extend(
-            ["header.converter", "key.converter", "value.converter"]
-                .iter()
-                .flat_map(|name| own_settings(name, values)),
-        );
+        let runs = |name: &&&str| version_fits(name, &reports);
+        let named: Vec<_> = ["header.converter", "key.converter", "value.converter"]
+            .iter()
+            .filter(runs)
+            .flat_map(|name| own_settings(name, values))
+            .collect();
+        reports.extend(named);
     }
     let class = values.texts.get("connector.class").cloned().unwrap_or_default();
     let mut report = ValidationReport::new(class, reports);
@@ -199,6 +201,12 @@ fn overrides(values: Values<'_>, kind: Kind) -> Vec<KeyReport> {
         KeyReport { value: Some(value), ..KeyReport::undefined(key) }
     };
     prefixes.into_iter().flat_map(of_prefix).map(shown).collect()
+}
+
+/// Whether nothing is wrong with the wanted version of a converter.
+fn version_fits(name: &str, reports: &[KeyReport]) -> bool {
+    let key = format!("{name}.plugin.version");
+    reports.iter().all(|report| report.name != key || report.errors.is_empty())
 }
 
 /// The settings of a converter that the connector names, below the key that names it.

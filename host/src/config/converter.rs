@@ -37,6 +37,19 @@ pub(super) const CONVERTER_CLASSES: &[&str] = &[
     "org.apache.kafka.connect.json.JsonConverter",
 ];
 
+/// What converters can be told, without the key that names the converter.
+pub(super) const CONVERTER_SETTINGS: &[&str] = &[
+    "converter.type",
+    "converter.encoding",
+    "converter.encoding.serializer",
+    "converter.encoding.deserializer",
+    "decimal.format",
+    "plugin.version",
+    "replace.null.with.default",
+    "schemas.cache.size",
+    "schemas.enable",
+];
+
 /// Header converters that have the same effect: none. The first is the one that is used where none is named.
 pub(super) const HEADER_CONVERTER_CLASSES: &[&str] = &[
     "org.apache.kafka.connect.storage.SimpleHeaderConverter",
@@ -94,7 +107,8 @@ pub(super) fn class_of(class: &str, classes: &'static [&'static str]) -> Option<
 fn find(class: &str, classes: &[&str]) -> Option<usize> {
     classes.iter().position(|known| {
         let last = known.rsplit('.').next().unwrap_or(known);
-        class == *known || class == last || last.strip_suffix("Converter") == Some(class)
+        let short = ["HeaderConverter", "Converter"].iter().find_map(|end| last.strip_suffix(end));
+        class == *known || class == last || short == Some(class)
     })
 }
 

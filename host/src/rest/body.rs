@@ -56,8 +56,6 @@ impl ConfigBody {
         for (key, raw) in members(config, Shape::Map)? {
             match text(&key, raw)? {
                 Some(value) => drop(body.values.insert(key, value)),
-                // As if it were not there: the path says it, or the request.
-                None if key == "name" => {}
                 None => body.nulls.push(key),
             }
         }
@@ -77,15 +75,17 @@ impl ConfigBody {
     /// The configuration of a connector, in which no value may be null.
     pub(super) fn of_connector(self) -> Result<RawConfig, ApiError> {
         let mut problems = self.null_problems();
-        // Missing is what is said of that one.
-        problems.0.retain(|problem| problem.key != "connector.class");
+        // Missing is what is said of the class; the name is said by the path, or the request.
+        problems.0.retain(|problem| !["connector.class", "name"].contains(&problem.key.as_str()));
         problems.or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
     }
 
     /// Changes of a configuration: a null takes the key away.
     pub(super) fn of_patch(self) -> BTreeMap<String, Option<String>> {
         let values = self.values.into_iter().map(|(key, value)| (key, Some(value)));
-        values.chain(self.nulls.into_iter().map(|key| (key, None))).collect()
+        // The path says the name.
+        let nulls = self.nulls.into_iter().filter(|key| key != "name");
+        values.chain(nulls.map(|key| (key, None))).collect()
     }
 }
 

@@ -267,8 +267,11 @@ impl Worker {
         let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
-        let missing: Vec<_> =
+        let mut missing: Vec<_> =
             common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
+        for key in missing.iter_mut().filter(|key| key.name == "connector.plugin.version") {
+            key.default_value = Some(plugin.version().to_string());
+        }
         Ok(own.into_iter().chain(missing).collect())
     }
 

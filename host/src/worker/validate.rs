@@ -58,6 +58,8 @@ impl Worker {
         let plugin = self.plugin_of(&draft.values)?;
         let services = &self.inner.services;
         let (with, asked) = (services.clone(), plugin.clone());
+        // A null is not for plugins, who know of texts alone.
+        let complete = plugin.manifest().config.iter().all(|key| !draft.nulls.contains(&key.name));
         let resolving = stage::enter("resolving transformed configuration properties for the connector");
         let examined = plugin::off_thread(move || {
             let version = asked.version().to_string();
@@ -71,8 +73,7 @@ impl Worker {
         let (config, mut report) = examined.await.ok_or_else(too_slow)?;
         drop(resolving);
         let own = &plugin.manifest().config;
-        let runs = report.accepts_key("connector.class");
-        if runs && report.accepts(own) {
+        if complete && report.accepts_key("connector.class") && report.accepts(own) {
             let _stage = stage::enter("performing multi-property validation for the connector");
             match advice(services, &config, &plugin).await {
                 Ok((problems, advice)) => {
