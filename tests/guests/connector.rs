@@ -43,6 +43,11 @@ impl connector::Guest for Plugin {
                 assert!(!odd, "told to break at odd values");
                 String::new()
             }
+            Ok(fault) if fault == "advise" => json!({
+                "recommended_values": { "poll.records": ["1", "100"], "name": ["mine"], "nothing": ["x"] },
+                "visible": { "poll.records": false, "name": false, "nothing": false },
+            })
+            .to_string(),
             Ok(_) => "{".to_owned(),
             Err(e) if e.detail.is_empty() => json!({ "errors": { "fault": [e.message] } }).to_string(),
             Err(e) => json!({ "errors": { "fault": [e.message], e.detail: ["is no key"] } }).to_string(),

@@ -6,12 +6,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::connector_keys::common_definitions;
+use super::connector_report::keys_report;
 use super::converter::{Converter, Converters, check_header_converter};
-use super::definition::{ConfigKey, ValidationReport};
+use super::definition::ConfigKey;
 use super::reader::Reader;
+use super::report::ValidationReport;
 use super::secrets::{Expansion, Vault};
 use super::topic_pattern::TopicPattern;
-use super::validate::validate;
+use super::validate::Values;
 use super::worker::{OverridePolicy, WorkerConfig};
 use super::{Kind, Problem, Problems, RawConfig};
 
@@ -67,6 +69,24 @@ pub(crate) struct DeadLetters {
     pub(crate) context_headers: bool,
 }
 
+/// What a plugin has to do with a connector's configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Described<'a> {
+    pub(crate) class: &'a str,
+    pub(crate) kind: Kind,
+    /// Those that there are, the newest last.
+    pub(crate) versions: &'a [String],
+    /// The settings it knows.
+    pub(crate) settings: &'a [ConfigKey],
+}
+
+/// A connector's configuration, with keys that are null: as it comes to be validated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Draft {
+    pub(crate) values: RawConfig,
+    pub(crate) nulls: Vec<String>,
+}
+
 /// Without the values: there may be passwords among them.
 impl fmt::Debug for ConnectorConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,19 +105,27 @@ impl ConnectorConfig {
     /// Everything that is wrong with it.
     pub(crate) fn parse(
         raw: RawConfig,
-        kind: Kind,
-        definition: &[ConfigKey],
+        described: &Described<'_>,
         worker: &WorkerConfig,
     ) -> Result<Self, Problems> {
+        let (config, report) = Self::examine(Draft { values: raw, nulls: Vec::new() }, described, worker);
+        report.problems(&config.raw).or(config)
+    }
+
+    /// Likewise, and says of every key what there is to say. The configuration is one to go by only if nothing is
+    /// wrong; otherwise it has defaults where something is. Reads the files that references name.
+    pub(crate) fn examine(
+        draft: Draft,
+        described: &Described<'_>,
+        worker: &WorkerConfig,
+    ) -> (Self, ValidationReport) {
+        let kind = described.kind;
         let vault = worker.vault.fresh();
-        let expansion = vault.expand(&raw);
-        let mut problems = report(&raw, kind, definition, (&expansion, &vault)).problems(&raw);
-        for (prefix, _) in OVERRIDES {
-            check_policy(prefix, &raw, worker.override_policy, &mut problems);
-        }
-        // Read with a report of its own: what is wrong stands in `problems` already.
+        let expansion = vault.expand(&draft.values);
+        let report = report(&draft, described, (&expansion, &vault), worker);
+        // Read with a report of its own: what is wrong stands in `report` already.
         let keys = common_definitions(kind);
-        let resolved = &expansion.config;
+        let (raw, resolved) = (draft.values, &expansion.config);
         let mut reader = Reader::new(&keys, resolved);
         let converter = |key: &str, default| {
             // As above.
@@ -122,52 +150,42 @@ impl ConnectorConfig {
             raw: RawConfig::new(),
             vault,
         };
-        problems.or(Self { raw, ..config })
+        (Self { raw, ..config }, report)
     }
-}
-
-/// Checks what can be checked without a plugin: the definitions, and what they cannot say. Reads the files that
-/// references name.
-pub(crate) fn validate_connector(
-    raw: &RawConfig,
-    kind: Kind,
-    definition: &[ConfigKey],
-    worker: &WorkerConfig,
-) -> ValidationReport {
-    let vault = worker.vault.fresh();
-    report(raw, kind, definition, (&vault.expand(raw), &vault))
 }
 
 /// The report about a configuration, in which only what the user wrote is shown.
 fn report(
-    written: &RawConfig,
-    kind: Kind,
-    definition: &[ConfigKey],
+    draft: &Draft,
+    described: &Described<'_>,
     (expansion, vault): (&Expansion, &Vault),
+    worker: &WorkerConfig,
 ) -> ValidationReport {
     let raw = &expansion.config;
-    let mut keys = common_definitions(kind);
-    // What a plugin defines anew counts as it defines it.
-    keys.retain(|key| definition.iter().all(|own| own.name != key.name));
-    keys.extend_from_slice(definition);
-    let class = raw.get("connector.class").cloned().unwrap_or_default();
-    let mut report = ValidationReport::new(class, validate(&keys, raw));
+    let mut report = keys_report(Values { texts: raw, nulls: &draft.nulls }, described, worker);
     let mut problems = Problems::default();
-    if kind == Kind::Sink {
+    if described.kind == Kind::Sink {
         check_topics(raw, &mut problems);
     }
     for key in ["key.converter", "value.converter"] {
         let _ = Converter::read(key, raw, &mut problems);
     }
     check_header_converter(raw, &mut problems);
-    check_not_there_yet(raw, &mut problems);
+    if described.kind == Kind::Source {
+        check_not_there_yet(raw, &mut problems);
+    }
     for key in ["name", "connector.class"].iter().filter(|key| expansion.referring.contains(**key)) {
         problems.push(Problem::without_value(*key, "no reference is resolved here: write the value itself"));
     }
+    for (prefix, _) in OVERRIDES {
+        check_policy(prefix, &draft.values, worker.override_policy, &mut problems);
+    }
     report.add(problems);
-    let secret = keys.iter().filter(|key| key.is_secret());
+    report.add_nulls(&draft.nulls, described.settings);
+    let secret =
+        report.configs.iter().filter_map(|key| key.definition.as_ref()).filter(|key| key.is_secret());
     vault.remember(secret.filter_map(|key| raw.get(&key.name)).cloned());
-    report.hide(written, expansion, vault);
+    report.hide(&draft.values, expansion, vault);
     report
 }
 
@@ -249,20 +267,25 @@ fn check_topics(raw: &RawConfig, problems: &mut Problems) {
     }
 }
 
-/// What Kafka Connect has and would change records, refused until it is there.
+/// What Kafka Connect has for sources and would change what is delivered, refused until it is there.
 fn check_not_there_yet(raw: &RawConfig, problems: &mut Problems) {
     let refusals = [
-        ("transforms", "transformations are not there yet; remove the key to run without them"),
-        ("predicates", "predicates are not there yet; remove the key to run without them"),
+        (
+            "exactly.once.support",
+            "required",
+            "This worker does not have exactly-once source support enabled.",
+        ),
+        (
+            "transaction.boundary",
+            "connector",
+            "The connector does not support connector-defined transaction boundaries with the given configuration. \
+             Please reconfigure it to use a different transaction boundary definition.",
+        ),
     ];
-    for (key, message) in refusals {
-        if let Some(value) = raw.get(key).filter(|value| !value.trim().is_empty()) {
+    for (key, refused, message) in refusals {
+        if let Some(value) = raw.get(key).filter(|value| value.trim().eq_ignore_ascii_case(refused)) {
             problems.push(Problem::new(key, value, message));
         }
-    }
-    if let Some(value) = raw.get("exactly.once.support").filter(|value| value.trim() == "required") {
-        let message = "there are no transactions for sources yet; remove the key to run at least once";
-        problems.push(Problem::new("exactly.once.support", value, message));
     }
 }
 

@@ -1,6 +1,9 @@
 //! A connector's configuration: what is read, what is refused.
 
+use std::sync::LazyLock;
+
 use super::super::definition::Type;
+use super::super::report::Advice;
 use super::super::worker::{Mode, Surroundings};
 use super::*;
 
@@ -20,12 +23,27 @@ fn worker(pairs: &[(&str, &str)]) -> WorkerConfig {
     WorkerConfig::parse(Mode::Standalone, &all, &Surroundings::default()).unwrap()
 }
 
+fn described(kind: Kind, settings: &[ConfigKey]) -> Described<'_> {
+    static VERSIONS: LazyLock<Vec<String>> = LazyLock::new(|| vec!["1.2.0".to_owned()]);
+    Described { class: "org.example.File", kind, versions: &VERSIONS, settings }
+}
+
+fn report_on(
+    pairs: &[(&str, &str)],
+    kind: Kind,
+    settings: &[ConfigKey],
+    worker: &WorkerConfig,
+) -> ValidationReport {
+    let draft = Draft { values: raw(pairs), nulls: Vec::new() };
+    ConnectorConfig::examine(draft, &described(kind, settings), worker).1
+}
+
 fn parse(kind: Kind, pairs: &[(&str, &str)]) -> Result<ConnectorConfig, Problems> {
     let mut all = raw(&[("name", "c"), ("connector.class", "File")]);
     all.extend(raw(pairs));
     let definition =
         [ConfigKey::new("file", Type::String, "").required(), ConfigKey::new("token", Type::Password, "")];
-    ConnectorConfig::parse(all, kind, &definition, &worker(&[]))
+    ConnectorConfig::parse(all, &described(kind, &definition), &worker(&[]))
 }
 
 #[track_caller]
@@ -118,11 +136,12 @@ fn overrides_are_kept_without_their_prefix_if_the_policy_allows_them() {
     let strict = worker(&[("connector.client.config.override.policy", "None")]);
     let mut all = raw(&[("name", "c"), ("connector.class", "File")]);
     all.extend(raw(&pairs));
-    let problems = ConnectorConfig::parse(all, Kind::Source, &[], &strict).unwrap_err();
+    let problems = ConnectorConfig::parse(all, &described(Kind::Source, &[]), &strict).unwrap_err();
     assert_eq!(
         problems.0[0],
-        Problem::without_value(
+        Problem::new(
             "producer.override.linger.ms",
+            "5",
             "The 'None' policy does not allow 'linger.ms' to be overridden in the connector configuration."
         )
     );
@@ -131,12 +150,135 @@ fn overrides_are_kept_without_their_prefix_if_the_policy_allows_them() {
 
 #[test]
 fn what_would_change_records_and_is_not_there_is_refused() {
+    let router = "org.apache.kafka.connect.transforms.RegexRouter";
     for key in ["transforms", "predicates"] {
-        let problems = parse(Kind::Source, &[("file", "f"), (key, "a")]).unwrap_err();
-        assert!(problems.0[0].message.contains("not there yet"), "{problems}");
+        let of_alias = format!("{key}.a.type");
+        let problems = parse(Kind::Source, &[("file", "f"), (key, "a"), (&of_alias, router)]).unwrap_err();
+        assert_eq!((problems.0.len(), problems.0[0].key.as_str()), (1, of_alias.as_str()));
+        assert!(problems.0[0].message.contains("yet; remove"), "{problems}");
     }
     assert!(parse(Kind::Source, &[("file", "f"), ("transforms", "")]).is_ok());
-    assert!(parse(Kind::Source, &[("file", "f"), ("exactly.once.support", "required")]).is_err());
+    assert!(parse(Kind::Source, &[("file", "f"), ("exactly.once.support", "Required")]).is_err());
+    assert!(parse(Kind::Source, &[("file", "f"), ("transaction.boundary", "connector")]).is_err());
+}
+
+#[test]
+fn each_transformation_that_is_named_has_two_keys_of_its_own() {
+    let report = report_on(&[("transforms", "a, b,a")], Kind::Source, &[], &worker(&[]));
+    let names: Vec<_> = report.configs.iter().map(|key| key.name.as_str()).collect();
+    let first = names.iter().position(|name| *name == "transforms.a.type").unwrap();
+    let expected = [
+        "transforms.a.type",
+        "transforms.a.plugin.version",
+        "transforms.b.type",
+        "transforms.b.plugin.version",
+    ];
+    assert_eq!(names[first..first + 4], expected);
+    assert!(report.groups.ends_with(&["Transforms: a".to_owned(), "Transforms: b".to_owned()]));
+    let missing = "Missing required configuration \"transforms.a.type\" which has no default value.";
+    assert_eq!(report.configs[first].errors, [missing]);
+    let transforms = report.configs.iter().find(|key| key.name == "transforms").unwrap();
+    let twice = "Invalid value [a, b, a] for configuration transforms: Duplicate alias provided.";
+    assert_eq!(transforms.errors, [twice]);
+}
+
+#[test]
+fn a_converter_that_is_named_brings_its_settings_and_one_that_is_not_does_not() {
+    let find =
+        |report: &ValidationReport, name: &str| report.configs.iter().find(|key| key.name == name).cloned();
+    let given = [("key.converter", "Json"), ("key.converter.schemas.enable", "maybe")];
+    let report = report_on(&given, Kind::Source, &[], &worker(&[]));
+    let class = find(&report, "key.converter").unwrap();
+    assert_eq!(class.value.as_deref(), Some("org.apache.kafka.connect.json.JsonConverter"));
+    let default = class.definition.unwrap().default_value;
+    assert_eq!(default.as_deref(), Some("org.apache.kafka.connect.storage.StringConverter"));
+    assert_eq!(class.recommended_values.len(), 3);
+    let switch = find(&report, "key.converter.schemas.enable").unwrap();
+    let wrong =
+        "Invalid value maybe for configuration schemas.enable: Expected value to be either true or false";
+    assert_eq!((switch.value, switch.errors), (None, vec![wrong.to_owned()]));
+    assert_eq!(find(&report, "key.converter.converter.type").unwrap().value.as_deref(), Some("key"));
+    assert_eq!(find(&report, "value.converter.converter.type"), None);
+    let unknown = report_on(&[("key.converter", "Nothing")], Kind::Source, &[], &worker(&[]));
+    let version = find(&unknown, "key.converter.plugin.version").unwrap();
+    assert_eq!((find(&unknown, "key.converter").unwrap().value, version.visible), (None, false));
+}
+
+#[test]
+fn a_version_that_is_not_there_is_all_that_is_told() {
+    let own = [ConfigKey::new("file", Type::String, "").required()];
+    let given = [("name", "c"), ("connector.class", "File"), ("connector.plugin.version", "[2.0,)")];
+    let report = report_on(&given, Kind::Source, &own, &worker(&[]));
+    let wrong: Vec<_> = report.configs.iter().filter(|key| !key.errors.is_empty()).collect();
+    let names: Vec<_> = wrong.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["connector.class", "connector.plugin.version"]);
+    let message = "Plugin org.example.File not found that matches the version range [2.0,), available versions: \
+                   [1.2.0]";
+    assert!(wrong.iter().all(|key| key.errors == [message]), "{wrong:?}");
+    assert!(report.configs.iter().all(|key| key.name != "file"));
+    let fits = [("name", "c"), ("connector.class", "File"), ("connector.plugin.version", "[1.0,2.0)")];
+    let report = report_on(&fits, Kind::Source, &[], &worker(&[]));
+    assert!(report.configs.iter().all(|key| key.errors.is_empty()));
+}
+
+#[test]
+fn nulls_are_told_and_those_that_nothing_defines_come_first() {
+    let own = [ConfigKey::new("file", Type::String, "").required()];
+    let nulls = ["file", "tasks.max", "unknown"].map(str::to_owned).to_vec();
+    let draft = Draft { values: raw(&[("name", "c"), ("connector.class", "File")]), nulls };
+    let (_, report) = ConnectorConfig::examine(draft, &described(Kind::Source, &own), &worker(&[]));
+    let wrong: Vec<_> = report.configs.iter().filter(|key| !key.errors.is_empty()).collect();
+    assert_eq!((wrong[0].name.as_str(), &report.configs[0].name == "unknown"), ("unknown", true));
+    let null = super::super::report::NULL_VALUE;
+    assert_eq!(wrong[0].errors, [null]);
+    let range = "Invalid value null for configuration tasks.max: Value must be non-null";
+    assert_eq!(
+        (wrong[1].value.as_deref(), &wrong[1].errors[..]),
+        (None, &[range.to_owned(), null.to_owned()][..])
+    );
+    assert_eq!(wrong.len(), 2);
+}
+
+#[test]
+fn overrides_are_shown_as_they_are_but_for_secrets() {
+    let given = [
+        ("producer.override.linger.ms", " 5 "),
+        ("producer.override.sasl.jaas.config", "x password=\"sesame\";"),
+        ("consumer.override.fetch.min.bytes", "1"),
+    ];
+    let report = report_on(&given, Kind::Source, &[], &worker(&[]));
+    let shown: Vec<_> = report
+        .configs
+        .iter()
+        .filter(|key| key.definition.is_none())
+        .map(|key| key.value.as_deref())
+        .collect();
+    assert_eq!(shown, [Some("5"), Some("[hidden]")]);
+}
+
+#[test]
+fn what_a_plugin_recommends_is_shown_and_hides_nothing_of_the_frameworks() {
+    let own = |name: &str| ConfigKey::new(name, Type::String, "");
+    let visible_if =
+        Some(super::super::definition::VisibleIf { key: "mode".into(), one_of: vec!["file".into()] });
+    let settings = [
+        ConfigKey { recommended_values: vec!["file".into(), "net".into()], ..own("mode").default("net") },
+        ConfigKey { visible_if, ..own("path") },
+    ];
+    let mut report = report_on(&[], Kind::Source, &settings, &worker(&[]));
+    let find = |report: &ValidationReport, name: &str| {
+        report.configs.iter().find(|key| key.name == name).cloned().unwrap()
+    };
+    assert_eq!(find(&report, "mode").recommended_values, ["file", "net"]);
+    assert!(!find(&report, "path").visible);
+    let advice = Advice {
+        recommended_values: [("path".to_owned(), vec!["/a".to_owned()])].into(),
+        visible: [("path".to_owned(), true), ("name".to_owned(), false)].into(),
+    };
+    report.advise(&advice, &settings);
+    let path = find(&report, "path");
+    assert_eq!((path.visible, path.recommended_values.len()), (true, 1));
+    assert!(find(&report, "name").visible);
 }
 
 #[test]
@@ -147,7 +289,7 @@ fn keys_that_nothing_defines_are_the_plugins_business() {
 #[test]
 fn a_plugin_may_define_a_common_key_anew() {
     let own = ConfigKey::new("topics", Type::String, "").default("mine");
-    let report = validate_connector(&raw(&[]), Kind::Sink, &[own], &worker(&[]));
+    let report = report_on(&[], Kind::Sink, &[own], &worker(&[]));
     let topics: Vec<_> = report.configs.iter().filter(|key| key.name == "topics").collect();
     assert_eq!((topics.len(), topics[0].value.as_deref()), (1, Some("mine")));
 }
@@ -155,7 +297,7 @@ fn a_plugin_may_define_a_common_key_anew() {
 #[test]
 fn the_report_has_the_frameworks_keys_first_and_all_groups() {
     let own = ConfigKey::new("file", Type::String, "").shown("File", 1, super::super::Width::Long, "File");
-    let report = validate_connector(&raw(&[("connector.class", "File")]), Kind::Sink, &[own], &worker(&[]));
+    let report = report_on(&[("connector.class", "File")], Kind::Sink, &[own], &worker(&[]));
     assert_eq!(report.name, "File");
     assert_eq!(report.configs[0].name, "name");
     assert_eq!(report.groups, ["Common", "Transforms", "Predicates", "Error Handling", "File"]);
@@ -201,7 +343,8 @@ fn a_report_shows_references_as_they_were_written() {
         ("missing", "${env:MISSING}"),
         ("undefined", "${file:x:y}"),
     ]);
-    let report = validate_connector(&given, Kind::Source, &definition, &worker);
+    let draft = Draft { values: given.clone(), nulls: Vec::new() };
+    let report = ConnectorConfig::examine(draft, &described(Kind::Source, &definition), &worker).1;
     let key = |name: &str| report.configs.iter().find(|key| key.name == name).unwrap();
     assert_eq!(key("file").value.as_deref(), Some("/${env:SECRET}"));
     assert_eq!(key("token").value.as_deref(), Some("[hidden]"));
@@ -211,15 +354,15 @@ fn a_report_shows_references_as_they_were_written() {
     assert_eq!(key("missing").errors.len(), 1);
     assert!(key("missing").errors[0].starts_with("${env:MISSING} cannot be resolved"));
     assert!(key("undefined").errors[0].contains("lists no provider \"file\""));
-    let problems = ConnectorConfig::parse(given, Kind::Source, &definition, &worker).unwrap_err();
+    let problems = ConnectorConfig::parse(given, &described(Kind::Source, &definition), &worker).unwrap_err();
     assert_eq!(problems.0.len(), 3, "{problems}");
     assert!(!problems.to_string().contains("canary") && !format!("{report:?}").contains("canary"));
     let right =
         raw(&[("name", "c"), ("connector.class", "File"), ("file", "${env:SECRET}"), ("token", "sesame")]);
-    let config = ConnectorConfig::parse(right, Kind::Source, &definition, &worker).unwrap();
+    let config = ConnectorConfig::parse(right, &described(Kind::Source, &definition), &worker).unwrap();
     assert_eq!(config.raw["file"], "${env:SECRET}");
     assert_eq!(config.vault.hide("canary-1 sesame"), "[hidden] [hidden]");
     let named = raw(&[("name", "${env:SECRET}"), ("connector.class", "File")]);
-    let problems = ConnectorConfig::parse(named, Kind::Source, &definition, &worker).unwrap_err();
+    let problems = ConnectorConfig::parse(named, &described(Kind::Source, &definition), &worker).unwrap_err();
     assert!(problems.to_string().contains("no reference is resolved here"), "{problems}");
 }

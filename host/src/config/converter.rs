@@ -27,27 +27,52 @@ pub(crate) struct Converters {
     pub(crate) value: Converter,
 }
 
+/// The keys that name converters.
+pub(super) const CONVERTERS: [&str; 3] = ["key.converter", "value.converter", "header.converter"];
+
 /// The full names; their last part, with or without `Converter`, means the same.
-const CLASSES: &[&str] = &[
+pub(super) const CONVERTER_CLASSES: &[&str] = &[
     "org.apache.kafka.connect.storage.StringConverter",
     "org.apache.kafka.connect.converters.ByteArrayConverter",
     "org.apache.kafka.connect.json.JsonConverter",
 ];
 
-/// Header converters that have the same effect: none.
-const HEADER_CLASSES: &[&str] = &[
+/// What converters can be told, without the key that names the converter.
+pub(super) const CONVERTER_SETTINGS: &[&str] = &[
+    "converter.type",
+    "converter.encoding",
+    "converter.encoding.serializer",
+    "converter.encoding.deserializer",
+    "decimal.format",
+    "plugin.version",
+    "replace.null.with.default",
+    "schemas.cache.size",
+    "schemas.enable",
+];
+
+/// Header converters that have the same effect: none. The first is the one that is used where none is named.
+pub(super) const HEADER_CONVERTER_CLASSES: &[&str] = &[
     "org.apache.kafka.connect.storage.SimpleHeaderConverter",
     "org.apache.kafka.connect.storage.StringConverter",
     "org.apache.kafka.connect.converters.ByteArrayConverter",
 ];
 
 impl Converter {
+    /// Its full name.
+    pub(super) fn class(self) -> &'static str {
+        CONVERTER_CLASSES[match self {
+            Self::String => 0,
+            Self::ByteArray => 1,
+            Self::Json { .. } => 2,
+        }]
+    }
+
     /// The converter that `key` (`key.converter` or `value.converter`) names; `None` where it is not set, and
     /// where something is wrong with it.
     pub(crate) fn read(key: &str, raw: &RawConfig, problems: &mut Problems) -> Option<Self> {
         let class = raw.get(key)?.trim();
         let settings = settings(key, raw);
-        match find(class, CLASSES) {
+        match find(class, CONVERTER_CLASSES) {
             Some(0) => {
                 check_encoding(key, &settings, problems);
                 Some(Self::String)
@@ -58,7 +83,7 @@ impl Converter {
                 replace_null_with_default: boolean(key, &settings, "replace.null.with.default", problems),
             }),
             None => {
-                problems.push(unknown(key, class, CLASSES));
+                problems.push(unknown(key, class, CONVERTER_CLASSES));
                 None
             }
         }
@@ -68,16 +93,22 @@ impl Converter {
 /// Adds a problem if `header.converter` would have to do something.
 pub(super) fn check_header_converter(raw: &RawConfig, problems: &mut Problems) {
     if let Some(class) = raw.get("header.converter").map(|class| class.trim())
-        && find(class, HEADER_CLASSES).is_none()
+        && find(class, HEADER_CONVERTER_CLASSES).is_none()
     {
-        problems.push(unknown("header.converter", class, HEADER_CLASSES));
+        problems.push(unknown("header.converter", class, HEADER_CONVERTER_CLASSES));
     }
+}
+
+/// The full name of one of these classes.
+pub(super) fn class_of(class: &str, classes: &'static [&'static str]) -> Option<&'static str> {
+    find(class, classes).map(|index| classes[index])
 }
 
 fn find(class: &str, classes: &[&str]) -> Option<usize> {
     classes.iter().position(|known| {
         let last = known.rsplit('.').next().unwrap_or(known);
-        class == *known || class == last || last.strip_suffix("Converter") == Some(class)
+        let short = ["HeaderConverter", "Converter"].iter().find_map(|end| last.strip_suffix(end));
+        class == *known || class == last || short == Some(class)
     })
 }
 
@@ -100,11 +131,11 @@ fn settings<'a>(key: &str, raw: &'a RawConfig) -> BTreeMap<&'a str, &'a str> {
 fn boolean(key: &str, settings: &BTreeMap<&str, &str>, name: &str, problems: &mut Problems) -> bool {
     let value = settings.get(name).copied().unwrap_or("true");
     if !value.eq_ignore_ascii_case("true") && !value.eq_ignore_ascii_case("false") {
-        let key = format!("{key}.{name}");
+        // Without what stands before the name: so Kafka Connect has it.
         let message = format!(
-            "Invalid value {value} for configuration {key}: Expected value to be either true or false"
+            "Invalid value {value} for configuration {name}: Expected value to be either true or false"
         );
-        problems.push(Problem::new(key, value, message));
+        problems.push(Problem::new(format!("{key}.{name}"), value, message));
     }
     value.eq_ignore_ascii_case("true")
 }

@@ -4,9 +4,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::secrets::Expansion;
-use super::{Problems, RawConfig, Vault};
-
 /// The type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -82,10 +79,19 @@ pub(crate) enum Validator {
     OneOf(OneOf),
     /// `{"min": n, "max": n}`: a number within bounds.
     Range(Range),
-    /// A name: neither empty nor with control characters. The worker's own.
+    /// One of these, in any letter case. The worker's own, like all that follow.
+    #[serde(skip)]
+    OneOfAnyCase(&'static [&'static str]),
+    /// A number of at least this much, or none at all.
+    #[serde(skip)]
+    AtLeastIfAny(i64),
+    /// A list of names in which none stands twice.
+    #[serde(skip)]
+    Aliases,
+    /// A name: neither empty nor with control characters.
     #[serde(skip)]
     Name,
-    /// A [`TopicPattern`](super::TopicPattern). The worker's own.
+    /// A [`TopicPattern`](super::TopicPattern).
     #[serde(skip)]
     Topics,
 }
@@ -112,9 +118,18 @@ pub(crate) struct Range {
     pub(crate) max: Option<Number>,
 }
 
+/// On what it depends whether a form shows a setting: another one has one of these values.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VisibleIf {
+    pub(crate) key: String,
+    pub(crate) one_of: Vec<String>,
+}
+
 /// The definition of one setting.
 ///
-/// Serialised it is what the REST API shows (`ConfigKeyInfo`), without the validator.
+/// Serialised it is what the REST API shows (`ConfigKeyInfo`): without the validator, and without what is known
+/// only together with the values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub(crate) struct ConfigKey {
@@ -132,6 +147,11 @@ pub(crate) struct ConfigKey {
     pub(crate) order: i32,
     #[serde(skip_serializing)]
     pub(crate) validator: Option<Validator>,
+    /// Values to choose from; others may be as good.
+    #[serde(skip_serializing)]
+    pub(crate) recommended_values: Vec<String>,
+    #[serde(skip_serializing)]
+    pub(crate) visible_if: Option<VisibleIf>,
 }
 
 /// A definition as a manifest may write it: only name and type are needed.
@@ -155,6 +175,9 @@ struct Written {
     dependents: Vec<String>,
     order: Option<i32>,
     validator: Option<Validator>,
+    #[serde(default)]
+    recommended_values: Vec<String>,
+    visible_if: Option<VisibleIf>,
 }
 
 impl From<Written> for ConfigKey {
@@ -172,6 +195,8 @@ impl From<Written> for ConfigKey {
             dependents: written.dependents,
             order: written.order.unwrap_or(-1),
             validator: written.validator,
+            recommended_values: written.recommended_values,
+            visible_if: written.visible_if,
         }
     }
 }
@@ -193,6 +218,8 @@ impl ConfigKey {
             dependents: Vec::new(),
             order: -1,
             validator: None,
+            recommended_values: Vec::new(),
+            visible_if: None,
         }
     }
 
@@ -227,6 +254,10 @@ impl ConfigKey {
         Self { validator: Some(Validator::OneOf(OneOf { one_of })), ..self }
     }
 
+    pub(super) fn non_empty(self) -> Self {
+        self.checked_by(Validator::NonEmpty(NonEmpty { non_empty: true }))
+    }
+
     pub(super) fn checked_by(self, validator: Validator) -> Self {
         Self { validator: Some(validator), ..self }
     }
@@ -234,110 +265,6 @@ impl ConfigKey {
     /// Whether the value must not be shown.
     pub(crate) fn is_secret(&self) -> bool {
         self.kind == Type::Password
-    }
-}
-
-/// What is known about one key of a configuration that was checked.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KeyReport {
-    /// `None` for a key that is defined nowhere.
-    pub(crate) definition: Option<ConfigKey>,
-    pub(crate) name: String,
-    /// The value in effect; `None` where there is none or it is wrong.
-    pub(crate) value: Option<String>,
-    pub(crate) recommended_values: Vec<String>,
-    pub(crate) errors: Vec<String>,
-    pub(crate) visible: bool,
-}
-
-impl KeyReport {
-    /// For a key that nothing defines.
-    pub(crate) fn undefined(name: &str) -> Self {
-        Self {
-            definition: None,
-            name: name.to_owned(),
-            value: None,
-            recommended_values: Vec::new(),
-            errors: Vec::new(),
-            visible: true,
-        }
-    }
-}
-
-/// The answer to "is this configuration right?".
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ValidationReport {
-    /// The connector's class, as the REST API wants it.
-    pub(crate) name: String,
-    /// The groups of all keys, each once.
-    pub(crate) groups: Vec<String>,
-    pub(crate) configs: Vec<KeyReport>,
-}
-
-impl ValidationReport {
-    /// A report of these keys.
-    pub(crate) fn new(name: String, configs: Vec<KeyReport>) -> Self {
-        let mut groups: Vec<String> = Vec::new();
-        for group in configs.iter().filter_map(|key| key.definition.as_ref()?.group.as_ref()) {
-            if !groups.contains(group) {
-                groups.push(group.clone());
-            }
-        }
-        Self { name, groups, configs }
-    }
-
-    /// Adds what was found elsewhere, once.
-    pub(crate) fn add(&mut self, problems: Problems) {
-        for problem in problems.0 {
-            let index = self.configs.iter().position(|key| key.name == problem.key).unwrap_or_else(|| {
-                self.configs.push(KeyReport { value: problem.value, ..KeyReport::undefined(&problem.key) });
-                self.configs.len() - 1
-            });
-            let errors = &mut self.configs[index].errors;
-            if !errors.contains(&problem.message) {
-                errors.push(problem.message);
-            }
-        }
-    }
-
-    /// Leaves what the user wrote, and nothing that it stands for.
-    pub(super) fn hide(&mut self, written: &RawConfig, expansion: &Expansion, vault: &Vault) {
-        for key in &mut self.configs {
-            let secret = key.definition.as_ref().is_some_and(ConfigKey::is_secret);
-            if !secret && expansion.referring.contains(&key.name) {
-                key.value = written.get(&key.name).cloned();
-            }
-            match expansion.failed.get(&key.name) {
-                // Whatever else may be wrong is wrong with the reference, not with what it stands for.
-                Some(why) => key.errors = vec![why.clone()],
-                None => {
-                    for error in &mut key.errors {
-                        *error = vault.hide(error).into_owned();
-                    }
-                }
-            }
-        }
-        let undefined = |key: &&String| self.configs.iter().all(|known| known.name != **key);
-        let failed: Vec<_> = expansion.failed.keys().filter(undefined).cloned().collect();
-        for key in failed {
-            let errors = expansion.failed.get(&key).cloned().into_iter().collect();
-            let value = written.get(&key).cloned();
-            self.configs.push(KeyReport { errors, value, ..KeyReport::undefined(&key) });
-        }
-    }
-
-    /// All errors, each with its key and value.
-    pub(crate) fn problems(&self, raw: &RawConfig) -> Problems {
-        let mut problems = Problems::default();
-        for key in &self.configs {
-            let secret = key.definition.as_ref().is_some_and(ConfigKey::is_secret);
-            let value = raw.get(&key.name).filter(|_| !secret).cloned();
-            for message in &key.errors {
-                let (key, value, message) = (key.name.clone(), value.clone(), message.clone());
-                problems.push(super::Problem { key, value, message });
-            }
-        }
-        problems
     }
 }
 
@@ -358,11 +285,16 @@ mod tests {
             "name": "file", "type": "STRING", "required": false, "default_value": null,
             "importance": "HIGH", "documentation": "The file to read.", "group": "File",
             "width": "LONG", "display_name": "File", "dependents": ["topic"], "order": 1,
-            "validator": { "non_empty": true }
+            "validator": { "non_empty": true }, "recommended_values": ["/a", "/b"],
+            "visible_if": { "key": "mode", "one_of": ["file"] }
         });
         let key: ConfigKey = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(key.recommended_values, ["/a", "/b"]);
+        assert_eq!(key.visible_if.as_ref().map(|condition| condition.key.as_str()), Some("mode"));
         assert_eq!(key.validator, Some(Validator::NonEmpty(NonEmpty { non_empty: true })));
-        let _ = written.as_object_mut().unwrap().remove("validator");
+        for internal in ["validator", "recommended_values", "visible_if"] {
+            let _ = written.as_object_mut().unwrap().remove(internal);
+        }
         assert_eq!(serde_json::to_value(&key).unwrap(), written);
     }
 
@@ -374,20 +306,5 @@ mod tests {
         let one_of = vec!["a".to_owned()];
         assert_eq!(parse(json!({"one_of": ["a"]})).unwrap(), Validator::OneOf(OneOf { one_of }));
         assert!(parse(json!({"pattern": "a"})).is_err());
-    }
-
-    #[test]
-    fn a_report_takes_each_problem_once() {
-        let mut report = ValidationReport::new("c".into(), vec![KeyReport::undefined("a")]);
-        let problems = || {
-            Problems(vec![
-                super::super::Problem::new("a", "1", "wrong"),
-                super::super::Problem::new("b", "2", "bad"),
-            ])
-        };
-        report.add(problems());
-        report.add(problems());
-        let errors: Vec<_> = report.configs.iter().map(|key| (key.name.as_str(), key.errors.len())).collect();
-        assert_eq!(errors, [("a", 1), ("b", 1)]);
     }
 }

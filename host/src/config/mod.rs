@@ -11,6 +11,7 @@
 mod cluster;
 mod connector;
 mod connector_keys;
+mod connector_report;
 mod converter;
 mod definition;
 mod glob;
@@ -23,11 +24,13 @@ mod properties;
 mod providers;
 mod reader;
 mod redact;
+mod report;
 mod rest;
 mod sandbox;
 mod secrets;
 mod topic_pattern;
 mod validate;
+mod version_range;
 mod worker;
 mod worker_keys;
 
@@ -37,12 +40,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::cluster::{ClusterConfig, StateTopic};
-pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Errors, Tolerance, validate_connector};
+pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Described, Draft, Errors, Tolerance};
 pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
-pub(crate) use self::definition::{
-    ConfigKey, Importance, KeyReport, Range, Type, ValidationReport, Validator, Width,
-};
+pub(crate) use self::definition::{ConfigKey, Importance, Range, Type, Validator, Width};
 pub(crate) use self::load::{
     Bench, ConnectorFile, check_worker, load_bench, load_connector, load_settings, load_worker, read_pem,
 };
@@ -50,6 +51,7 @@ pub(crate) use self::nearest::nearest;
 pub(crate) use self::net::{NetGrant, NetScheme, address, plain};
 pub(crate) use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
+pub(crate) use self::report::{Advice, KeyReport, NULL_VALUE, ValidationReport};
 pub(crate) use self::rest::{Listener, RestConfig};
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::secrets::Vault;

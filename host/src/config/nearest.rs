@@ -2,7 +2,15 @@
 
 /// The nearest of `known` to `name`, if it is near enough to be what was meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    nearest_within((name.chars().count() / 3).max(1), name, known)
+}
+
+/// The nearest of `known` to `name`, at most so many changes away.
+pub(crate) fn nearest_within<'a>(
+    limit: usize,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))

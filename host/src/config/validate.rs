@@ -2,9 +2,10 @@
 
 use serde_json::Number;
 
-use super::definition::{ConfigKey, KeyReport, Range, Type, ValidationReport, Validator};
+use super::RawConfig;
+use super::definition::{ConfigKey, Range, Type, Validator};
+use super::report::KeyReport;
 use super::topic_pattern::TopicPattern;
-use super::{Problem, Problems, RawConfig};
 
 /// A value that has its type.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +28,62 @@ impl Value {
             Self::List(values) => values.join(","),
         }
     }
+
+    /// As Kafka Connect names it in an error.
+    fn named(&self) -> String {
+        match self {
+            Self::List(values) => format!("[{}]", values.join(", ")),
+            other => other.show(),
+        }
+    }
+}
+
+/// What a configuration has for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given<'a> {
+    Nothing,
+    /// JSON's null, which only a validation may have.
+    Null,
+    Text(&'a str),
+}
+
+impl<'a> From<Option<&'a str>> for Given<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Nothing, Self::Text)
+    }
+}
+
+/// A configuration, with the keys that are null in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values<'a> {
+    pub(super) texts: &'a RawConfig,
+    pub(super) nulls: &'a [String],
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn of(self, key: &str) -> Given<'a> {
+        match self.nulls.iter().any(|null| null == key) {
+            true => Given::Null,
+            false => self.texts.get(key).map(String::as_str).into(),
+        }
+    }
 }
 
 /// Checks a configuration: one report for each defined key, in the order of the definition, then one for each
 /// dependent that is not defined. Keys that are not defined are not looked at.
 pub(crate) fn validate(keys: &[ConfigKey], raw: &RawConfig) -> Vec<KeyReport> {
-    let mut reports: Vec<_> = keys.iter().map(|key| report(key, raw)).collect();
+    validate_values(keys, Values { texts: raw, nulls: &[] })
+}
+
+/// Likewise.
+pub(super) fn validate_values(keys: &[ConfigKey], values: Values<'_>) -> Vec<KeyReport> {
+    let mut reports: Vec<_> = keys.iter().map(|key| report(key, values.of(&key.name))).collect();
+    for index in 0..reports.len() {
+        let Some(condition) = keys[index].visible_if.as_ref() else { continue };
+        let decides = reports.iter().find(|report| report.name == condition.key);
+        let value = decides.and_then(|report| report.value.as_ref());
+        reports[index].visible = value.is_some_and(|value| condition.one_of.contains(value));
+    }
     for name in keys.iter().flat_map(|key| &key.dependents) {
         if keys.iter().any(|key| key.name == *name) || reports.iter().any(|report| report.name == *name) {
             continue;
@@ -43,39 +94,33 @@ pub(crate) fn validate(keys: &[ConfigKey], raw: &RawConfig) -> Vec<KeyReport> {
     reports
 }
 
-impl ValidationReport {
-    /// Adds that these keys are null, which a range refuses as well.
-    pub(crate) fn add_nulls(&mut self, nulls: Problems) {
-        for null in nulls.0 {
-            let ranged = |key: &&KeyReport| {
-                let validator = key.definition.as_ref().and_then(|definition| definition.validator.as_ref());
-                key.name == null.key && matches!(validator, Some(Validator::Range(_)))
-            };
-            if self.configs.iter().find(ranged).is_some() {
-                let message =
-                    format!("Invalid value null for configuration {}: Value must be non-null", null.key);
-                self.add(Problems(vec![Problem::without_value(&null.key, message)]));
-            }
-            self.add(Problems(vec![null]));
-        }
-    }
-}
-
-fn report(key: &ConfigKey, raw: &RawConfig) -> KeyReport {
-    let (value, errors) = check(key, raw.get(&key.name).map(String::as_str));
+pub(super) fn report(key: &ConfigKey, given: Given<'_>) -> KeyReport {
+    let (value, errors) = check_given(key, given);
     let shown = value.map(|value| if key.is_secret() { "[hidden]".to_owned() } else { value.show() });
-    KeyReport { definition: Some(key.clone()), value: shown, errors, ..KeyReport::undefined(&key.name) }
+    let recommended_values = key.recommended_values.clone();
+    let blank = KeyReport::undefined(&key.name);
+    KeyReport { definition: Some(key.clone()), value: shown, errors, recommended_values, ..blank }
 }
 
 /// The value of a key, its default where it is not given, and all that is wrong with it.
 pub(super) fn check(key: &ConfigKey, given: Option<&str>) -> (Option<Value>, Vec<String>) {
+    check_given(key, given.into())
+}
+
+fn check_given(key: &ConfigKey, given: Given<'_>) -> (Option<Value>, Vec<String>) {
     let mut errors = Vec::new();
     // No secret, whatever is wrong with it.
     let hidden = key.is_secret().then_some("[hidden]");
-    let value = match given.or(key.default_value.as_deref()) {
+    let text = match given {
+        Given::Text(text) => Some(text),
+        Given::Nothing => key.default_value.as_deref(),
+        Given::Null => None,
+    };
+    let value = match text {
         Some(text) => parse(key.kind, text)
             .map_err(|reason| errors.push(invalid(key, hidden.unwrap_or(text), &reason)))
             .ok(),
+        None if given == Given::Null => None,
         None if key.required => {
             errors
                 .push(format!("Missing required configuration \"{}\" which has no default value.", key.name));
@@ -87,7 +132,7 @@ pub(super) fn check(key: &ConfigKey, given: Option<&str>) -> (Option<Value>, Vec
     if let Some(validator) = &key.validator
         && let Err(reason) = validator.accepts(value.as_ref())
     {
-        let shown = value.as_ref().map_or_else(|| "null".to_owned(), Value::show);
+        let shown = value.as_ref().map_or_else(|| "null".to_owned(), Value::named);
         errors.push(invalid(key, hidden.unwrap_or(&shown), &reason));
     }
     (value, errors)
@@ -145,10 +190,30 @@ impl Validator {
                     .then_some(())
                     .ok_or_else(|| format!("String must be one of: {}", strings.one_of.join(", ")))
             }
+            (Self::OneOfAnyCase(strings), value) => one_of_any_case(strings, value),
+            (Self::AtLeastIfAny(least), Some(Value::Integer(value))) if value < least => {
+                Err(format!("Value must be at least {least}"))
+            }
+            (Self::Aliases, None) => Err("entry must be non null".to_owned()),
+            (Self::Aliases, Some(Value::List(names))) if repeats(names) => {
+                Err("Duplicate alias provided.".to_owned())
+            }
             (Self::Topics, Some(Value::Text(text))) => TopicPattern::new(text).map(drop),
             _ => Ok(()),
         }
     }
+}
+
+fn one_of_any_case(strings: &[&str], value: Option<&Value>) -> Result<(), String> {
+    let text = value.map(Value::show);
+    let known = text.is_some_and(|text| strings.iter().any(|known| known.eq_ignore_ascii_case(&text)));
+    known
+        .then_some(())
+        .ok_or_else(|| format!("String must be one of (case insensitive): {}", strings.join(", ")))
+}
+
+fn repeats(names: &[String]) -> bool {
+    names.iter().enumerate().any(|(index, name)| names[..index].contains(name))
 }
 
 fn no_control_characters(text: &str) -> Result<(), String> {
@@ -292,17 +357,6 @@ mod tests {
         let reports = validate(&[key(Type::List).default("a,b"), key(Type::Password)], &RawConfig::new());
         assert_eq!(reports[0].value.as_deref(), Some("a,b"));
         assert_eq!(reports[1].value, None);
-    }
-
-    #[test]
-    fn a_null_is_refused_and_by_a_range_once_more() {
-        let keys = [key(Type::Int).default("1").at_least(1)];
-        let mut report = ValidationReport::new(String::new(), validate(&keys, &RawConfig::new()));
-        let null = |key: &str| Problem::without_value(key, "null");
-        report.add_nulls(Problems(vec![null("x"), null("y")]));
-        let of_range = "Invalid value null for configuration x: Value must be non-null";
-        assert_eq!(report.configs[0].errors, [of_range, "null"]);
-        assert_eq!((report.configs[1].name.as_str(), report.configs[1].errors.len()), ("y", 1));
     }
 
     #[test]

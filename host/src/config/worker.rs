@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cluster::{self, ClusterConfig};
-use super::converter::{Converter, Converters, check_header_converter};
+use super::converter::{CONVERTER_SETTINGS, Converter, Converters, check_header_converter};
 use super::definition::ConfigKey;
 use super::known_keys::{self, Fate};
 use super::nearest::nearest;
@@ -253,7 +253,7 @@ fn sort_keys(keys: &[ConfigKey], raw: &RawConfig, problems: &mut Problems) -> Ke
             (Some((name, map)), None) if !name.is_empty() => {
                 drop(map.insert(name.to_owned(), value.trim().to_owned()));
             }
-            _ if key.starts_with("key.converter.") || key.starts_with("value.converter.") => {}
+            _ if is_converters(key) => problems.0.extend(misspelt_setting(key)),
             _ => problems.push(unknown(key)),
         }
     }
@@ -270,6 +270,19 @@ fn unknown(key: &str) -> Problem {
             .to_owned(),
     };
     Problem::without_value(key, hint)
+}
+
+fn is_converters(key: &str) -> bool {
+    key.starts_with("key.converter.") || key.starts_with("value.converter.")
+}
+
+/// A setting of a converter that is almost one that there is. Others may be those of another converter, and do no
+/// harm.
+fn misspelt_setting(key: &str) -> Option<Problem> {
+    let (converter, setting) = key.split_once(".converter.")?;
+    let meant = nearest(setting, CONVERTER_SETTINGS.iter().copied()).filter(|known| *known != setting)?;
+    let message = format!("unknown setting; did you mean {converter}.converter.{meant}?");
+    Some(Problem::without_value(key, message))
 }
 
 fn converters(raw: &RawConfig, reader: &mut Reader<'_>) -> Converters {

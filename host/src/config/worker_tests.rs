@@ -81,6 +81,8 @@ fn all_problems_are_reported_at_once() {
 fn an_unknown_setting_is_a_problem_with_the_nearest_known_name() {
     refused("offset.flush.intervall.ms", "1", "did you mean offset.flush.interval.ms?");
     refused("plugin_path", "/p", "did you mean plugin.path?");
+    refused("ssl.trustore.location", "/t", "did you mean ssl.truststore.location?");
+    refused("key.converter.schema.enable", "false", "did you mean key.converter.schemas.enable?");
     refused("acks", "all", "producer., consumer. or admin.");
     assert_eq!(with(&[("sasl_password", "secret")]).unwrap_err().0[0].value, None);
 }

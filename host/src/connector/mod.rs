@@ -34,7 +34,7 @@ use crate::task::context::code_version;
 use crate::task::sink::Roster;
 
 pub(crate) use self::parts::Sought;
-pub(crate) use self::plan::{alter_offsets, validate};
+pub(crate) use self::plan::{advice, alter_offsets};
 
 /// What all connectors of a worker share.
 #[derive(Debug)]

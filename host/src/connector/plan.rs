@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Services;
-use crate::config::{ConnectorConfig, Problem, Problems, RawConfig, Sandbox};
-use crate::plugin::{self, CallError, ConnectorInstance, Plugin, Setup, validation_errors};
+use crate::config::{Advice, ConnectorConfig, Problem, Problems, RawConfig, Sandbox};
+use crate::plugin::{self, CallError, ConnectorInstance, Plugin, Setup, Validated};
 use crate::task::failure::Failure;
 use crate::task::spawn::{Place, Running};
 
@@ -91,15 +91,15 @@ pub(super) async fn task_configs(
     .await
 }
 
-/// Asks the plugin whether a configuration is right.
+/// Asks the plugin what only it knows of a configuration: what is wrong, and what it recommends.
 ///
 /// # Errors
-/// All that it finds wrong, or that it could not say.
-pub(crate) async fn validate(
+/// Why it could not say.
+pub(crate) async fn advice(
     services: &Arc<Services>,
     config: &ConnectorConfig,
     plugin: &Arc<Plugin>,
-) -> Result<(), Problems> {
+) -> Result<(Problems, Advice), Problems> {
     let resolved = plugin::resolve(&config.vault, &config.raw).await?;
     let setup = setup(services, config, plugin);
     let sandbox = setup.sandbox.clone();
@@ -109,31 +109,39 @@ pub(crate) async fn validate(
         instance.validate(&json(&resolved)).await.map_err(Failure::Call)
     })
     .await;
-    let class = config.raw.get("connector.class").cloned().unwrap_or_default();
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(failure) => {
-            let trace = failure.trace(&config.vault);
-            return Err(Problems(vec![Problem::new("connector.class", class, trace)]));
-        }
+    let wrong = |message: String| {
+        let class = config.raw.get("connector.class").cloned().unwrap_or_default();
+        Problems(vec![Problem::new("connector.class", class, message)])
     };
+    let answer = answer.map_err(|failure| wrong(failure.trace(&config.vault)))?;
+    let validated = Validated::parse(&answer).map_err(|error| {
+        let what = "the plugin's `validate` returned something else than its interface says";
+        config.vault.hide_problems(wrong(format!("{what}: {error}")))
+    })?;
     let mut problems = Problems::default();
-    match validation_errors(&answer) {
-        Ok(errors) => {
-            for (key, message) in errors {
-                let secret = asked_for_secret(plugin, &key);
-                let value = config.raw.get(&key).filter(|_| !secret).cloned();
-                problems.push(Problem { key, value, message });
-            }
-        }
-        Err(error) => problems.push(Problem::new(
-            "connector.class",
-            class,
-            format!("the plugin's `validate` returned something else than its interface says: {error}"),
-        )),
+    for (key, message) in validated.errors {
+        let secret = asked_for_secret(plugin, &key);
+        let value = config.raw.get(&key).filter(|_| !secret).cloned();
+        problems.push(Problem { key, value, message });
+    }
+    let mut advice = validated.advice;
+    for value in advice.recommended_values.values_mut().flatten() {
+        *value = config.vault.hide(value).into_owned();
     }
     // The keys too are what the plugin says.
-    config.vault.hide_problems(problems).or(())
+    Ok((config.vault.hide_problems(problems), advice))
+}
+
+/// Asks the plugin whether a configuration is right.
+///
+/// # Errors
+/// All that it finds wrong, or that it could not say.
+pub(super) async fn validate(
+    services: &Arc<Services>,
+    config: &ConnectorConfig,
+    plugin: &Arc<Plugin>,
+) -> Result<(), Problems> {
+    advice(services, config, plugin).await?.0.or(())
 }
 
 /// Asks the plugin whether offsets may be changed to these, which changes them in the outside system where it can.

@@ -12,7 +12,7 @@ use super::contract;
 use super::report::{Checked, Miss, Recorder};
 use super::rig::{LATE, Recalled, Rig, json, recalled};
 use crate::config::{ConfigKey, RawConfig, Type, validate};
-use crate::plugin::{CallError, ConnectorInstance, validation_errors};
+use crate::plugin::{CallError, ConnectorInstance, Validated};
 
 /// So many tasks are asked for.
 const MAX_TASKS: [u32; 2] = [1, 4];
@@ -47,10 +47,10 @@ async fn problems(rig: &Rig, raw: &RawConfig) -> Result<Vec<String>, Miss> {
     }
     let mut instance = ConnectorInstance::new(&rig.plugin, rig.of_connector()).await?;
     let answer = instance.validate(&json(raw)).await?;
-    let errors = validation_errors(&answer).map_err(|error| {
+    let validated = Validated::parse(&answer).map_err(|error| {
         Miss::Failed(format!("validate answered {answer:?}, which is not the form of its answers: {error}"))
     })?;
-    Ok(errors.into_iter().map(|(key, message)| format!("{key}: {message}")).collect())
+    Ok(validated.errors.into_iter().map(|(key, message)| format!("{key}: {message}")).collect())
 }
 
 async fn accepts(rig: &Rig) -> Checked {

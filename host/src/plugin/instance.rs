@@ -10,7 +10,7 @@ use super::imports::{Setup, TaskState};
 use super::limits::HANDLES;
 use super::load::{Code, Plugin};
 use super::requests::{SinkRequests, TopicPartition};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::Store;
@@ -208,26 +208,6 @@ pub(crate) fn instance_config(
     let _ = config.insert("transom.task".into(), task.to_string().into());
     let _ = config.insert("transom.generation".into(), generation.to_string().into());
     serde_json::Value::Object(config).to_string()
-}
-
-/// What `validate` answered: keys, and what is wrong with them.
-///
-/// # Errors
-/// It is not what the contract says.
-pub(crate) fn validation_errors(answer: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        errors: BTreeMap<String, Vec<String>>,
-    }
-    if answer.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Answer { errors } = serde_json::from_str(answer)?;
-    let of_key = |(key, messages): (String, Vec<String>)| {
-        messages.into_iter().map(move |message| (key.clone(), message))
-    };
-    Ok(errors.into_iter().flat_map(of_key).collect())
 }
 
 /// Why a sink is asked what is durable.

@@ -9,7 +9,7 @@ use super::imports::{Setup, TaskState};
 use super::instance::instantiate;
 use super::manifest::{Manifest, ManifestError, file_name_parts};
 use super::version::Version;
-use crate::config::{Kind, Sandbox, Sandboxes};
+use crate::config::{Described, Kind, Sandbox, Sandboxes};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -222,6 +222,16 @@ impl Plugin {
     /// It does not say, or what it says is wrong.
     pub(crate) fn describe(&self, sandbox: &Sandbox) -> Result<Manifest, LoadError> {
         Ok(Manifest::parse(&self.code.describe(sandbox)?)?)
+    }
+
+    /// What it has to do with the configuration of a connector. Of its versions the one that would run counts: this.
+    pub(crate) fn described<'a>(&'a self, version: &'a String) -> Described<'a> {
+        Described {
+            class: &self.manifest.class,
+            kind: self.manifest.kind,
+            versions: std::slice::from_ref(version),
+            settings: &self.manifest.config,
+        }
     }
 
     /// The plugin's name.

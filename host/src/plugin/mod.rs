@@ -41,6 +41,7 @@ mod registry;
 mod requests;
 mod secrets;
 mod streams;
+mod validated;
 mod version;
 mod watch;
 
@@ -52,12 +53,11 @@ pub(crate) use check::check;
 pub(crate) use compile::compile_child_main;
 pub(crate) use engine::{Engine, EngineError, EngineSettings};
 pub(crate) use imports::{BoxFuture, OffsetLookup, Setup};
-pub(crate) use instance::{
-    ConnectorInstance, Reason, SinkInstance, SourceInstance, instance_config, validation_errors,
-};
+pub(crate) use instance::{ConnectorInstance, Reason, SinkInstance, SourceInstance, instance_config};
 pub(crate) use load::{LoadError, Plugin};
 pub(crate) use meters::Meters;
 pub(crate) use net::check_tls;
 pub(crate) use registry::{Change, Registry};
 pub(crate) use requests::SinkRequests;
 pub(crate) use secrets::{off_thread, resolve, too_slow};
+pub(crate) use validated::Validated;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::config::{Problem, Problems};
+use crate::config::{Draft, NULL_VALUE, Problem, Problems};
 use crate::worker::api::{RawConfig, Target, WorkerError};
 use crate::worker::offsets::Position;
 
@@ -46,9 +46,6 @@ pub(super) struct ConfigBody {
     pub(super) nulls: Vec<String>,
 }
 
-/// The complaint about a null, in Kafka Connect's words.
-const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
-
 impl ConfigBody {
     pub(super) fn decode(body: &[u8]) -> Result<Self, ApiError> {
         match document(body)? {
@@ -62,31 +59,36 @@ impl ConfigBody {
         for (key, raw) in members(config, Shape::Map)? {
             match text(&key, raw)? {
                 Some(value) => drop(body.values.insert(key, value)),
-                // As if it were not there: the path says it, or the request.
-                None if key == "name" => {}
                 None => body.nulls.push(key),
             }
         }
         Ok(body)
     }
 
+    /// What is to be validated.
+    pub(super) fn draft(self) -> Draft {
+        Draft { values: self.values, nulls: self.nulls }
+    }
+
     /// What is wrong with the keys whose value is null.
-    pub(super) fn null_problems(&self) -> Problems {
+    fn null_problems(&self) -> Problems {
         Problems(self.nulls.iter().map(|key| Problem::without_value(key, NULL_VALUE)).collect())
     }
 
     /// The configuration of a connector, in which no value may be null.
     pub(super) fn of_connector(self) -> Result<RawConfig, ApiError> {
         let mut problems = self.null_problems();
-        // Missing is what is said of that one.
-        problems.0.retain(|problem| problem.key != "connector.class");
+        // Missing is what is said of the class; the name is said by the path, or the request.
+        problems.0.retain(|problem| !["connector.class", "name"].contains(&problem.key.as_str()));
         problems.or(self.values).map_err(|problems| WorkerError::InvalidConfig(problems).into())
     }
 
     /// Changes of a configuration: a null takes the key away.
     pub(super) fn of_patch(self) -> BTreeMap<String, Option<String>> {
         let values = self.values.into_iter().map(|(key, value)| (key, Some(value)));
-        values.chain(self.nulls.into_iter().map(|key| (key, None))).collect()
+        // The path says the name.
+        let nulls = self.nulls.into_iter().filter(|key| key != "name");
+        values.chain(nulls.map(|key| (key, None))).collect()
     }
 }
 

@@ -60,9 +60,7 @@ async fn validate(
             "Included connector type {included} does not match request type {class}"
         )));
     }
-    let nulls = body.null_problems();
-    let mut report = carry_out(worker, |worker| async move { worker.validate(body.values).await }).await?;
-    report.add_nulls(nulls);
+    let report = carry_out(worker, |worker| async move { worker.validate(body.draft()).await }).await?;
     let errors: usize = report.configs.iter().map(|key| key.errors.len()).sum();
     Ok(Json(json!({
         "name": report.name,

@@ -15,6 +15,7 @@ pub(crate) mod stage;
 mod start;
 mod told;
 mod topics;
+mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -27,11 +28,11 @@ use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
 use self::kept::Kept;
 pub(crate) use self::lead::Turn;
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, Kind, Problem, Problems, RestConfig, ValidationReport};
+use crate::config::{ConfigKey, ConnectorConfig, RestConfig};
 use crate::connector::status::{ConnectorStatus, State};
-use crate::connector::{Command, Connector, Services, validate};
+use crate::connector::{Command, Connector, Services};
 use crate::lock::unpoisoned;
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
 use crate::telemetry::Loggers;
 
 /// A running worker. Cheap to clone.
@@ -313,27 +314,12 @@ impl Worker {
         let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
-        let missing: Vec<_> =
+        let mut missing: Vec<_> =
             common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
-        Ok(own.into_iter().chain(missing).collect())
-    }
-
-    /// Checks a configuration without using it.
-    ///
-    /// # Errors
-    /// It names no plugin that there is.
-    pub(crate) async fn validate(&self, config: RawConfig) -> Result<ValidationReport, WorkerError> {
-        let plugin = self.plugin_of(&config)?;
-        let (services, raw) = (self.inner.services.clone(), config.clone());
-        let report = plugin::off_thread(move || {
-            let definition = &plugin.manifest().config;
-            crate::config::validate_connector(&raw, plugin.kind(), definition, &services.config)
-        });
-        let mut report = report.await.ok_or_else(too_slow)?;
-        if let Err(WorkerError::InvalidConfig(problems)) = self.check(config).await {
-            report.add(problems);
+        for key in missing.iter_mut().filter(|key| key.name == "connector.plugin.version") {
+            key.default_value = Some(plugin.version().to_string());
         }
-        Ok(report)
+        Ok(own.into_iter().chain(missing).collect())
     }
 
     /// Ends every connector in good order, all at once, within the worker's time.
@@ -375,59 +361,13 @@ impl Worker {
         })
     }
 
-    /// The plugin that a connector's configuration names.
-    fn plugin_of(&self, raw: &RawConfig) -> Result<Arc<Plugin>, WorkerError> {
-        let Some(class) = raw.get("connector.class") else {
-            // Without the values, among which there may be passwords.
-            let keys: Vec<_> = raw.keys().map(String::as_str).collect();
-            let message = format!("Connector config {{{}}} contains no connector type", keys.join(", "));
-            return Err(WorkerError::BadRequest(message));
-        };
-        let plugin = self.plugin(class)?;
-        if plugin.kind() == Kind::Transform {
-            return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
-        }
-        Ok(plugin)
-    }
-
     /// A configuration that was found good once; the plugin is not asked again.
     fn parsed(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let services = &self.inner.services;
         let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
-        let definition = &plugin.manifest().config;
-        ConnectorConfig::parse(raw, plugin.kind(), definition, &services.config)
+        let version = plugin.version().to_string();
+        ConnectorConfig::parse(raw, &plugin.described(&version), &services.config)
             .map_err(WorkerError::InvalidConfig)
-    }
-
-    /// A configuration that is right as far as the worker, the definition and the plugin can tell.
-    async fn checked(&self, name: &str, mut raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
-        let given = raw.entry("name".to_owned()).or_insert_with(|| name.to_owned());
-        if given != name {
-            return Err(WorkerError::BadRequest(format!(
-                "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
-            )));
-        }
-        self.check(raw).await
-    }
-
-    /// Likewise, whatever its name.
-    async fn check(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
-        let plugin = self.plugin_of(&raw)?;
-        let services = &self.inner.services;
-        let (with, asked) = (services.clone(), plugin.clone());
-        let resolving = stage::enter("resolving transformed configuration properties for the connector");
-        let config = plugin::off_thread(move || {
-            let (kind, definition) = (asked.kind(), &asked.manifest().config);
-            let config = ConnectorConfig::parse(raw, kind, definition, &with.config)?;
-            with.check_clients(&config, kind)?;
-            with.check_group(&config, kind)?;
-            Ok(config)
-        });
-        let config = config.await.ok_or_else(too_slow)?.map_err(WorkerError::InvalidConfig)?;
-        drop(resolving);
-        let _stage = stage::enter("performing multi-property validation for the connector");
-        validate(services, &config, &plugin).await.map_err(WorkerError::InvalidConfig)?;
-        Ok(config)
     }
 }
 
@@ -439,11 +379,6 @@ fn patched(mut config: RawConfig, patch: BTreeMap<String, Option<String>>) -> Ra
         };
     }
     config
-}
-
-/// What a configuration refers to took too long to be read.
-fn too_slow() -> WorkerError {
-    WorkerError::InvalidConfig(Problems(vec![Problem::without_value("config.providers", plugin::too_slow())]))
 }
 
 fn plugin_info(plugin: &Plugin) -> PluginInfo {

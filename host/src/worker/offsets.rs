@@ -185,7 +185,7 @@ impl Worker {
 
     async fn parsed_aside(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let worker = self.clone();
-        plugin::off_thread(move || worker.parsed(raw)).await.ok_or_else(super::too_slow)?
+        plugin::off_thread(move || worker.parsed(raw)).await.ok_or_else(super::validate::too_slow)?
     }
 }
 

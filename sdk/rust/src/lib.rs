@@ -33,7 +33,7 @@ pub mod bindings;
 pub mod exports;
 
 pub use batch::{Batch, Failures, Record};
-pub use config::{ConfigKey, ConfigMap, Problems};
+pub use config::{Advice, ConfigKey, ConfigMap, Problems};
 pub use connector::{Assigned, Connector, Copies, KafkaOffset, OffsetChange, Position, TopicPartition};
 pub use context::{SinkContext, SourceContext, TaskContext};
 pub use error::{Error, Kind};

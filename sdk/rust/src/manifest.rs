@@ -68,10 +68,10 @@ impl Manifest {
         self
     }
 
-    /// Describes one more key. Without an order of its own it comes after the keys of its group.
+    /// Describes one more key. In a group, and without an order of its own, it comes after the keys there.
     #[must_use]
     pub fn config(mut self, mut key: ConfigKey) -> Self {
-        if key.order < 0 {
+        if key.order < 0 && key.group.is_some() {
             let before = self.keys.iter().filter(|other| other.group == key.group);
             key.order = before.map(|other| other.order).max().unwrap_or(0) + 1;
         }
@@ -125,7 +125,7 @@ mod tests {
                   "width": "NONE", "display_name": "file", "dependents": [],
                   "validator": { "non_empty": true } },
                 { "name": "n", "type": "INT", "required": false, "default_value": "5",
-                  "importance": "LOW", "documentation": "", "group": null, "order": 1,
+                  "importance": "LOW", "documentation": "", "group": null, "order": -1,
                   "width": "NONE", "display_name": "n", "dependents": ["file"],
                   "validator": { "min": 1 } },
             ],

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::config::Problems;
+use crate::config::{Advice, Problems};
 use crate::connector::{Connector, Copies, OffsetChange, Position};
 use crate::{ConfigMap, Error, Manifest, Records, SourceContext};
 
@@ -46,6 +46,12 @@ pub trait Source: Sized + 'static {
     /// side effects.
     fn validate(config: &Self::Config, problems: &mut Problems) {
         let _ = (config, problems);
+    }
+
+    /// Adds what a form should show beside the definition of the keys: values to choose from that depend on other
+    /// keys, and keys that make no sense with the others. Without side effects.
+    fn advise(config: &Self::Config, advice: &mut Advice) {
+        let _ = (config, advice);
     }
 
     /// Whether somebody may change the offsets so. True: the plugin has changed the outside system too,

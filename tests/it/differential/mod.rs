@@ -7,6 +7,7 @@
 //!
 //! `TRANSOM_TEST_TRANSCRIPT=<file>` writes all requests with both answers.
 
+mod definitions;
 mod known;
 mod script;
 mod side;
@@ -40,6 +41,7 @@ const SCRIPTS: &[(&str, &str)] = scripts![
     "json.http",
     "life.http",
     "plugins.http",
+    "validate.http",
     "loggers.http",
     "protocol.http",
     "odd_names.http",
@@ -56,7 +58,7 @@ const SETTINGS: &[(&str, &str)] = &[
 struct Difference<'a> {
     step: &'a Step,
     request: String,
-    aspect: &'static str,
+    aspect: String,
     java: String,
     ours: String,
 }
@@ -125,11 +127,12 @@ fn both(steps: &[Step]) -> (Vec<Option<Seen>>, Vec<Option<Seen>>) {
 
 fn side(rest: &Rest, tag: &str, folder: &Folder) -> Side {
     let port = rest.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    Side { port, tag: tag.to_owned(), folder: folder.path().to_owned() }
+    let versions = if tag == "xj0" { &["4.1.1"][..] } else { &["4.1.1", "0.1.0"] };
+    Side { port, tag: tag.to_owned(), folder: folder.path().to_owned(), versions }
 }
 
 fn compare<'a>(step: &'a Step, java: &Option<Seen>, ours: &Option<Seen>) -> Vec<Difference<'a>> {
-    let none = Seen { aspects: vec![("status", "as awaited".to_owned())], raw: String::new() };
+    let none = Seen { aspects: vec![("status".to_owned(), "as awaited".to_owned())], raw: String::new() };
     let (java, ours) = (java.as_ref().unwrap_or(&none), ours.as_ref().unwrap_or(&none));
     let request = match &step.what {
         What::Request { line, .. } => line.clone(),
@@ -139,11 +142,10 @@ fn compare<'a>(step: &'a Step, java: &Option<Seen>, ours: &Option<Seen>) -> Vec<
     let of = |seen: &Seen, aspect: &str| {
         seen.aspects
             .iter()
-            .find(|(name, _)| *name == aspect)
+            .find(|(name, _)| name == aspect)
             .map_or_else(|| "-".to_owned(), |(_, text)| text.clone())
     };
-    let mut names: Vec<&'static str> =
-        java.aspects.iter().chain(&ours.aspects).map(|(name, _)| *name).collect();
+    let mut names: Vec<&String> = java.aspects.iter().chain(&ours.aspects).map(|(name, _)| name).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -151,7 +153,7 @@ fn compare<'a>(step: &'a Step, java: &Option<Seen>, ours: &Option<Seen>) -> Vec<
         .map(|aspect| Difference {
             step,
             request: request.clone(),
-            aspect,
+            aspect: aspect.clone(),
             java: of(java, aspect),
             ours: of(ours, aspect),
         })

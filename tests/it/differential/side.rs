@@ -9,18 +9,18 @@
 //!   wrong; of those that list all plugins, or all settings of a connector, what stands before;
 //! * of an invalid configuration all lines count, sorted, without the key that Transom puts in front of a line;
 //! * a body of an error that is no JSON, or none at all, becomes `no JSON`;
-//! * of validations the name, the number of errors, and the keys with their errors count; of definitions, that they
-//!   are there;
+//! * of validations and definitions everything counts, key by key: see [`definitions`];
 //! * members that only Transom has are left out: see [`OURS`].
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use transom_tests::wait::try_until;
 use transom_tests::wire::{self, Answer, Request};
 
+use super::definitions;
 use super::script::{Step, What};
 
 /// Members of answers that Kafka Connect has not and its clients skip.
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// An answer in the form in which two are compared: a text for each aspect.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
-    pub(super) aspects: Vec<(&'static str, String)>,
+    pub(super) aspects: Vec<(String, String)>,
     /// As it came.
     pub(super) raw: String,
 }
@@ -52,6 +52,8 @@ pub(super) struct Side {
     /// What `@` stands for.
     pub(super) tag: String,
     pub(super) folder: PathBuf,
+    /// Those that it names as its own.
+    pub(super) versions: &'static [&'static str],
 }
 
 impl Side {
@@ -146,24 +148,30 @@ impl Side {
     }
 
     fn seen(&self, method: &str, target: &str, answer: &Answer) -> Seen {
-        let mut aspects = vec![("status", answer.status.to_string())];
+        let mut aspects = vec![("status".to_owned(), answer.status.to_string())];
         for name in HEADERS {
             if let Some(value) = answer.headers.get(*name) {
                 let methods = matches!(*name, "allow" | "access-control-allow-methods");
                 let value = if methods { sorted(value) } else { self.blank(value) };
-                aspects.push((name, value));
+                aspects.push(((*name).to_owned(), value));
             }
         }
         let text = self.blank(&answer.body);
         let body = match serde_json::from_str::<Value>(&text) {
-            Ok(body) => normal(method, target, body).to_string(),
+            Ok(body) => match definitions::aspects(&body, self.versions) {
+                Some(said) => {
+                    aspects.extend(said);
+                    "as it is told of each key".to_owned()
+                }
+                None => members(body).to_string(),
+            },
             // Jetty's own pages say their status and little else.
             Err(_) if answer.status >= 400 && method != "HEAD" => "no JSON".to_owned(),
             Err(_) if method == "OPTIONS" => sorted(&text),
             Err(_) if target.starts_with("/metrics") => "figures".to_owned(),
             Err(_) => text,
         };
-        aspects.push(("body", body));
+        aspects.push(("body".to_owned(), body));
         let raw = format!("{} {:?} {}", answer.status, answer.headers, answer.body);
         Seen { aspects, raw }
     }
@@ -176,42 +184,13 @@ impl Side {
 }
 
 fn nothing(why: &str) -> Seen {
-    Seen { aspects: vec![("status", why.to_owned())], raw: why.to_owned() }
+    Seen { aspects: vec![("status".to_owned(), why.to_owned())], raw: why.to_owned() }
 }
 
 fn sorted(list: &str) -> String {
     let mut words: Vec<_> = list.split(',').map(str::trim).collect();
     words.sort_unstable();
     words.join(",")
-}
-
-fn normal(method: &str, target: &str, body: Value) -> Value {
-    let path = target.split('?').next().unwrap_or_default().trim_end_matches('/');
-    match &body {
-        Value::Object(report) if path.ends_with("/validate") && report.contains_key("configs") => {
-            return validation(report);
-        }
-        Value::Array(keys) if method == "GET" && path.ends_with("/config") && !keys.is_empty() => {
-            return json!("definitions");
-        }
-        _ => {}
-    }
-    members(body)
-}
-
-/// What counts of a validation.
-fn validation(report: &Map<String, Value>) -> Value {
-    let mut wrong: Vec<(String, Vec<String>)> = Vec::new();
-    for key in report["configs"].as_array().into_iter().flatten() {
-        let texts = key["value"]["errors"].as_array().into_iter().flatten();
-        let mut errors: Vec<String> = texts.filter_map(Value::as_str).map(str::to_owned).collect();
-        errors.sort();
-        if !errors.is_empty() {
-            wrong.push((key["value"]["name"].as_str().unwrap_or_default().to_owned(), errors));
-        }
-    }
-    wrong.sort();
-    json!({ "name": report["name"], "error_count": report["error_count"], "errors": wrong })
 }
 
 fn members(value: Value) -> Value {

@@ -116,3 +116,27 @@ fn two_patches_at_once_are_both_there_afterwards() {
     let config = served.get("/connectors/lines/config").json();
     assert!((0..8).all(|number| config[format!("key.{number}")] == "x"), "{config}");
 }
+
+#[test]
+fn a_plugin_recommends_values_and_hides_keys_of_its_own_and_of_nobody_else() {
+    let mut worker = Worker::new(kafka());
+    worker.install(&FAULTY_SOURCE).start();
+    worker.await_plugins(1);
+    let config = json!({
+        "name": "n", "connector.class": "faulty-source", "fault": "advise", "fault.at": "validate", "topic": "t",
+    });
+    let told =
+        worker.rest().put("/connector-plugins/faulty-source/config/validate", Some(&config)).expect(200);
+    assert_eq!(told["error_count"], 0, "{told}");
+    let value = |name: &str| {
+        let keys = told["configs"].as_array().unwrap();
+        keys.iter().find(|key| key["value"]["name"] == name).map(|key| key["value"].clone())
+    };
+    let records = value("poll.records").unwrap();
+    assert_eq!((&records["recommended_values"], &records["visible"]), (&json!(["1", "100"]), &json!(false)));
+    let name = value("name").unwrap();
+    assert_eq!((&name["recommended_values"], &name["visible"]), (&json!([]), &json!(true)));
+    assert_eq!(value("nothing"), None);
+    // Nobody was asked to run it.
+    assert_eq!(worker.rest().get("/connectors").expect(200), json!([]));
+}

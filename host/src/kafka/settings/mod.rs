@@ -30,6 +30,8 @@ use self::given::Given;
 use self::row::Outcome;
 use crate::config::{OverridePolicy, Problems};
 
+pub(crate) use self::row::is_secret_name;
+
 /// What librdkafka is given. Clients whose settings are equal can be one client.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct ClientSettings(BTreeMap<String, String>);

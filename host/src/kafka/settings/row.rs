@@ -218,11 +218,13 @@ fn definition(key: &str, kind: Type, min: Option<i64>) -> ConfigKey {
         dependents: Vec::new(),
         order: -1,
         validator: min.map(range),
+        recommended_values: Vec::new(),
+        visible_if: None,
     }
 }
 
 /// Whether a name, Java's or librdkafka's, says that its value must not be shown.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     ["password", "secret", "passphrase", "token", "jaas", "pem", "keystore.key", "certificate"]
         .iter()
         .any(|word| name.contains(word))

@@ -81,6 +81,15 @@ pub enum Validator {
     },
 }
 
+/// On what it depends whether a form shows a key: another one has one of these values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VisibleIf {
+    /// The other key.
+    pub key: String,
+    /// Its values.
+    pub one_of: Vec<String>,
+}
+
 /// The description of one configuration key.
 ///
 /// A key without [`default`](Self::default) or [`optional`](Self::optional) is required.
@@ -92,7 +101,9 @@ pub enum Validator {
 ///     ConfigKey::string("url").non_empty().doc("Where the server is."),
 ///     ConfigKey::int("batch.size").default(500).min(1).max(10_000).low().doc("Items a request."),
 ///     ConfigKey::string("mode").default("fast").one_of(["fast", "safe"]).doc("How to write."),
-///     ConfigKey::password("token").optional().group("Login").doc("Sent with every request."),
+///     ConfigKey::string("region").default("eu").recommend(["eu", "us"]).doc("Any, but these are near."),
+///     ConfigKey::string("login").default("none").one_of(["none", "token"]).dependents(["token"]),
+///     ConfigKey::password("token").optional().visible_if("login", ["token"]).doc("Sent with every request."),
 /// ];
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,6 +121,10 @@ pub struct ConfigKey {
     pub(crate) display_name: String,
     pub(crate) dependents: Vec<String>,
     pub(crate) validator: Option<Validator>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recommended_values: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) visible_if: Option<VisibleIf>,
 }
 
 /// One constructor a type.
@@ -162,6 +177,8 @@ impl ConfigKey {
             width: Width::None,
             dependents: Vec::new(),
             validator: None,
+            recommended_values: Vec::new(),
+            visible_if: None,
         }
     }
 
@@ -213,7 +230,8 @@ impl ConfigKey {
         self
     }
 
-    /// Its place under the heading; without it, the order in which the keys were added.
+    /// Its place under the heading; without it, the order in which the keys were added. A key without a heading
+    /// has no place.
     #[must_use]
     pub fn order(mut self, order: i32) -> Self {
         self.order = order;
@@ -238,6 +256,26 @@ impl ConfigKey {
     #[must_use]
     pub fn dependents<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.dependents = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Values to choose from; others may be as good. See [`one_of`](Self::one_of) for those that are the only
+    /// ones, and [`Source::advise`](crate::Source::advise) for those that depend on other keys.
+    #[must_use]
+    pub fn recommend<I: IntoIterator<Item: Into<String>>>(mut self, values: I) -> Self {
+        self.recommended_values = values.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A form shows the key only while another one has one of these values. It is checked either way.
+    #[must_use]
+    pub fn visible_if<I: IntoIterator<Item: Into<String>>>(
+        mut self,
+        key: impl Into<String>,
+        values: I,
+    ) -> Self {
+        let one_of = values.into_iter().map(Into::into).collect();
+        self.visible_if = Some(VisibleIf { key: key.into(), one_of });
         self
     }
 

@@ -5,13 +5,15 @@
 //! the worker checks and shows it, and turns the map into the plugin's own serde type, reporting all
 //! problems at once in the words Kafka Connect uses.
 
+mod advice;
 mod fields;
 mod key;
 mod map;
 mod parse;
 mod problems;
 
-pub use key::{ConfigKey, Importance, Type, Validator, Width};
+pub use advice::Advice;
+pub use key::{ConfigKey, Importance, Type, Validator, VisibleIf, Width};
 pub use map::ConfigMap;
 pub use parse::parse;
 pub use problems::Problems;

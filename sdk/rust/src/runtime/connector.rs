@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::from_worker;
-use crate::config::Problems;
+use crate::config::{Advice, Problems};
 use crate::connector::{Connector, OffsetChange};
 use crate::{ConfigMap, Error, Manifest, Sink, Source};
 
@@ -15,6 +15,7 @@ pub(crate) trait Planned {
     type Config: DeserializeOwned;
     fn manifest() -> Manifest;
     fn validate(config: &Self::Config, problems: &mut Problems);
+    fn advise(config: &Self::Config, advice: &mut Advice);
     fn alter_offsets(config: &Self::Config, changes: &[OffsetChange]) -> Result<bool, Error>;
     fn connector(config: Self::Config, map: ConfigMap) -> Result<Box<dyn Connector>, Error>;
 }
@@ -40,6 +41,10 @@ macro_rules! planned {
                 S::validate(config, problems);
             }
 
+            fn advise(config: &S::Config, advice: &mut Advice) {
+                S::advise(config, advice);
+            }
+
             fn alter_offsets(config: &S::Config, changes: &[OffsetChange]) -> Result<bool, Error> {
                 S::alter_offsets(config, changes)
             }
@@ -63,22 +68,30 @@ fn parse<P: Planned>(config: &str) -> Result<(ConfigMap, P::Config), Error> {
 /// The answer of `connector.validate`. What the definition of the keys says is part of it, for a
 /// caller that has not checked it.
 pub(crate) fn validate<P: Planned>(config: &str) -> String {
-    let problems = ConfigMap::from_json(config).map_or_else(
-        |error| {
-            let mut problems = Problems::new();
-            problems.add("", error.to_string());
-            problems
-        },
-        |map| match P::manifest().parse(&map) {
+    let (mut problems, mut advice) = (Problems::new(), Advice::new());
+    match ConfigMap::from_json(config) {
+        Ok(map) => match P::manifest().parse(&map) {
             Ok(config) => {
-                let mut problems = Problems::new();
                 P::validate(&config, &mut problems);
-                problems
+                P::advise(&config, &mut advice);
             }
-            Err(problems) => problems,
+            Err(wrong) => problems = wrong,
         },
-    );
-    if problems.is_empty() { String::new() } else { problems.to_json().to_string() }
+        Err(error) => problems.add("", error.to_string()),
+    }
+    answer(&problems, &advice)
+}
+
+/// Empty where there is nothing to say.
+fn answer(problems: &Problems, advice: &Advice) -> String {
+    if problems.is_empty() && advice.is_empty() {
+        return String::new();
+    }
+    let mut answer = problems.to_json();
+    if let (Value::Object(members), Ok(Value::Object(more))) = (&mut answer, serde_json::to_value(advice)) {
+        members.extend(more);
+    }
+    answer.to_string()
 }
 
 /// Takes the array of changes, alone or as the `offsets` of an object, as the REST API has it.
