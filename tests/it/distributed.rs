@@ -244,13 +244,13 @@ fn offsets_go_under_the_keys_that_the_topic_has() {
     let mut job = FileJob::distributed(kafka(), &group);
     let offsets = format!("{group}-offset");
     job.append(100);
-    job.worker.start();
-    job.worker.await_plugins(2);
+    kafka().create_topic(&offsets, 5, &[("cleanup.policy", "compact")]);
     // As another program may have written it: blanks are nothing to JSON, and much to a topic.
     let text = std::fs::read_to_string(job.input()).unwrap();
     let half = text.lines().take(50).map(|line| line.len() + 1).sum::<usize>();
     let key = format!("[ \"{}\", {{ \"filename\" : \"{}\" }} ]", job.source, job.input().display());
     kafka().produce(&offsets, [Record::keyed(key.clone(), format!("{{\"position\":{half}}}"))]);
+    job.worker.start();
     job.create_at(job.worker.rest(), &[]);
     until(
         "the rest of the lines",
