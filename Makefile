@@ -47,6 +47,7 @@ test-systems:
 	@sh tests/scripts/kafka-jars.sh >/dev/null
 	@sh tests/scripts/elasticsearch.sh >/dev/null
 	@sh tests/scripts/schemathesis.sh >/dev/null
+	@sh tests/scripts/kafka-connect-py.sh >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test -p transom-tests --test it systems_ -- --ignored
 

@@ -5,6 +5,7 @@
 #   setup.sh lint    and what the linters need
 #   setup.sh test    and what the tests need: Java and Maven for Kafka, Elasticsearch and OpenSearch, Go for
 #                    a faulty network and S3, npm for an Ethereum node, Python for schemathesis
+#                    and kafka-connect-py
 #
 # System packages come by apt-get where it is there and allowed; elsewhere one line says what to install.
 set -eu

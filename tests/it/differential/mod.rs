@@ -22,6 +22,7 @@ use transom_tests::{JavaWorker, Worker, kafka, unique};
 
 use known::KNOWN;
 use script::{Step, What};
+pub(crate) use side::members;
 use side::{Seen, Side};
 
 macro_rules! scripts {

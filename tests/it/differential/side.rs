@@ -193,7 +193,7 @@ fn sorted(list: &str) -> String {
     words.join(",")
 }
 
-fn members(value: Value) -> Value {
+pub(crate) fn members(value: Value) -> Value {
     match value {
         Value::Array(mut items) => {
             items = items.into_iter().map(members).collect();
