@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use transom_tests::worker::rest::{Answer, Rest};
@@ -142,41 +142,4 @@ fn a_request_is_kept_whole_or_not_at_all() {
 #[ignore = "a measurement"]
 fn a_hundred_requests_are_kept_whole_or_not_at_all() {
     kill_while_it_works(100);
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn a_thousand_connectors_are_created_listed_and_deleted() {
-    const CONNECTORS: usize = 1_000;
-    let group = unique("thousand");
-    let mut worker = Worker::distributed(kafka(), &group);
-    worker.install(&guests::FILE_SOURCE).start();
-    worker.await_plugins(1);
-    let each = |act: &(dyn Fn(&Rest, usize) + Sync), clients: usize| {
-        let begun = Instant::now();
-        thread::scope(|scope| {
-            for client in 0..clients {
-                let rest = worker.rest().clone();
-                scope.spawn(move || {
-                    (client..CONNECTORS).step_by(clients).for_each(|number| act(&rest, number))
-                });
-            }
-        });
-        begun.elapsed()
-    };
-    let create = |rest: &Rest, number: usize| {
-        let body = json!({ "name": format!("c{number}"), "config": config("m"), "initial_state": "STOPPED" });
-        rest.post("/connectors", Some(&body)).expect(201);
-    };
-    let delete =
-        |rest: &Rest, number: usize| drop(rest.delete(&format!("/connectors/c{number}")).expect(204));
-    for clients in [1, 8] {
-        let created = each(&create, clients);
-        let begun = Instant::now();
-        let listed = worker.rest().get("/connectors?expand=status").expect(200).as_object().unwrap().len();
-        let list = begun.elapsed();
-        assert_eq!(listed, CONNECTORS);
-        let deleted = each(&delete, clients);
-        eprintln!("{clients} clients: created in {created:?}, listed in {list:?}, deleted in {deleted:?}");
-    }
 }

@@ -34,5 +34,6 @@ mod speed;
 mod start;
 mod swap;
 mod takeover;
+mod thousand;
 mod tidy;
 mod watch;

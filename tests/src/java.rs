@@ -63,6 +63,9 @@ pub fn produce<'a>(kafka: &Kafka, topic: &str, records: impl IntoIterator<Item =
     tool("org.apache.kafka.tools.ConsoleProducer", &args, lines.as_bytes());
 }
 
+/// Options of a Java that shall take little.
+const SMALL: &[&str] = &["-Xmx512m", "-XX:+UseSerialGC"];
+
 /// Kafka Connect's own worker, the reference for every question of behaviour.
 #[derive(Debug)]
 pub struct JavaWorker {
@@ -85,8 +88,10 @@ impl JavaWorker {
             fs::write(&file, properties(connector)).expect("a connector's file");
             file.display().to_string()
         });
-        let files: Vec<String> = files.collect();
-        Self::start("ConnectStandalone", kafka, folder, &[&own, settings].concat(), &files)
+        let mut files: Vec<String> = files.collect();
+        let (rest, file) = Self::configure(kafka, &folder, &[&own, settings].concat());
+        files.insert(0, file);
+        Self::launch(SMALL, "ConnectStandalone", folder, rest, files)
     }
 
     /// A standalone worker with the very files of one of ours, which does not run.
@@ -95,7 +100,7 @@ impl JavaWorker {
     /// When it does not come up.
     pub fn in_place_of(worker: &Worker) -> Self {
         let files = worker.write_files();
-        Self::launch("ConnectStandalone", Folder::new("java-connect"), worker.rest().clone(), files)
+        Self::launch(SMALL, "ConnectStandalone", Folder::new("java-connect"), worker.rest().clone(), files)
     }
 
     /// Ends it in good order.
@@ -113,15 +118,20 @@ impl JavaWorker {
     /// # Panics
     /// When it does not come up.
     pub fn distributed(kafka: &Kafka, group: &str, settings: &[(&str, &str)]) -> Self {
+        Self::distributed_with(SMALL, kafka, group, settings)
+    }
+
+    /// The same in a Java with these options: to be measured beside, it must not be held short.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn distributed_with(options: &[&str], kafka: &Kafka, group: &str, settings: &[(&str, &str)]) -> Self {
         let own = cluster_settings(group);
         let own: Vec<_> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        Self::start(
-            "ConnectDistributed",
-            kafka,
-            Folder::new("java-connect"),
-            &[own.as_slice(), settings].concat(),
-            &[],
-        )
+        let settings = [own.as_slice(), settings].concat();
+        let folder = Folder::new("java-connect");
+        let (rest, file) = Self::configure(kafka, &folder, &settings);
+        Self::launch(options, "ConnectDistributed", folder, rest, vec![file])
     }
 
     /// Its REST API.
@@ -134,13 +144,8 @@ impl JavaWorker {
         &mut self.process
     }
 
-    fn start(
-        class: &str,
-        kafka: &Kafka,
-        folder: Folder,
-        settings: &[(&str, &str)],
-        files: &[String],
-    ) -> Self {
+    /// Writes the worker's file; its API, and where the file is.
+    fn configure(kafka: &Kafka, folder: &Folder, settings: &[(&str, &str)]) -> (Rest, String) {
         let port = ports::free();
         let (bootstrap, listener) = (kafka.bootstrap(), format!("http://127.0.0.1:{port}"));
         let own = [
@@ -152,13 +157,12 @@ impl JavaWorker {
         ];
         let file = folder.path().join("worker.properties");
         fs::write(&file, properties(&[&own, settings].concat())).expect("the worker's file");
-        let files = [vec![file.display().to_string()], files.to_vec()].concat();
-        Self::launch(class, folder, Rest::new(port), files)
+        (Rest::new(port), file.display().to_string())
     }
 
-    fn launch(class: &str, folder: Folder, rest: Rest, files: Vec<String>) -> Self {
+    fn launch(options: &[&str], class: &str, folder: Folder, rest: Rest, files: Vec<String>) -> Self {
         let class = format!("org.apache.kafka.connect.cli.{class}");
-        let arguments = arguments(&class, &["-Xmx512m", "-XX:+UseSerialGC"]);
+        let arguments = arguments(&class, options);
         let arguments = arguments.into_iter().chain(files);
         let mut process = Process::start("java", arguments, &folder.path().join("log"));
         wait::until("Kafka Connect to answer", || {
