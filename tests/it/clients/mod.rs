@@ -183,7 +183,7 @@ fn assert_whole_surface(programs: &str) {
             count += 1;
         }
     }
-    println!("{count} commands and methods");
+    eprintln!("{count} commands and methods");
 }
 
 fn both(programs: &str) -> (Vec<Outcome>, Vec<Outcome>) {
