@@ -28,8 +28,9 @@ pub(super) fn keys_report(
 ) -> ValidationReport {
     let unfit = version_problem(values, described);
     let mut framework = framework(described, unfit.is_some());
+    name_versions(&mut framework, described);
     if unfit.is_none() {
-        describe(&mut framework, described, worker);
+        name_converters(&mut framework, worker);
     }
     let mut reports = validate_values(&framework, values);
     if unfit.is_none() {
@@ -65,13 +66,17 @@ fn framework(described: &Described<'_>, unfit: bool) -> Vec<ConfigKey> {
     keys
 }
 
-/// Writes into the definitions what this worker has: its versions of the plugin, and its converters.
-fn describe(keys: &mut [ConfigKey], described: &Described<'_>, worker: &WorkerConfig) {
+/// Writes into the definitions which versions of the plugin there are.
+fn name_versions(keys: &mut [ConfigKey], described: &Described<'_>) {
+    for key in keys.iter_mut().filter(|key| key.name == "connector.plugin.version") {
+        key.default_value = described.versions.last().cloned();
+        key.recommended_values = described.versions.to_vec();
+    }
+}
+
+/// Writes into the definitions which converters there are, and which are used where none is named.
+fn name_converters(keys: &mut [ConfigKey], worker: &WorkerConfig) {
     for key in keys {
-        if key.name == "connector.plugin.version" {
-            key.default_value = described.versions.last().cloned();
-            key.recommended_values = described.versions.to_vec();
-        }
         let default = match key.name.as_str() {
             "key.converter" => worker.converters.key.class(),
             "value.converter" => worker.converters.value.class(),
