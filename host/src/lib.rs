@@ -54,7 +54,8 @@
 //! | state | `offsets`: the ledger (pure), the store |
 //! | clients and guests | `plugin` (only it names wasmtime), `kafka` (only it names rdkafka), `convert` |
 //! | ground | `config` (only it reads files and the environment), and the crate `transom-batch` |
-//! | below it | `base64`, `lock`, `telemetry`, `version`: a few lines each, for everybody |
+//! | below it | `telemetry`: the log and its levels |
+//! | below that | `base64`, `lock`, `version`: a few lines each, for everybody |
 //!
 //! Three phases: raw configuration → valid configuration (pure, reports *all* errors) → run (the only phase
 //! that connects or spawns).

@@ -11,6 +11,7 @@
 //! | `echo` | sends a megabyte over such a connection and wants it back |
 //! | `request` | a GET of a URL, and of the one that the answer redirects to |
 //! | `request-host` | a GET with a `Host` header of its own, `fault.text` |
+//! | `request-often` | `fault.text` GETs of a URL, each with a limit of its own, one after the other |
 //! | `lookup` | the addresses of a host |
 //! | `udp` | a datagram to `host:port` |
 //! | `listen` | to listen at `host:port` |
@@ -19,7 +20,7 @@ use std::mem;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{Fields, IncomingResponse, OutgoingRequest, Scheme};
+use wasip2::http::types::{Fields, IncomingResponse, OutgoingRequest, RequestOptions, Scheme};
 
 use crate::bindings::transom::connect::net;
 
@@ -65,12 +66,20 @@ pub(crate) fn out(what: &str, address: &str, text: &str) -> Result<bool, String>
         }
         "echo" => echo(dial(address, false)?)?,
         "request" => {
-            let response = get(address, None)?;
+            let response = get(address, None, None)?;
             if let Some(place) = response.headers().get("location").first() {
-                let _ = get(&String::from_utf8_lossy(place), None)?;
+                let _ = get(&String::from_utf8_lossy(place), None, None)?;
             }
         }
-        "request-host" => drop(get(address, Some(text))?),
+        "request-host" => drop(get(address, Some(text), None)?),
+        "request-often" => {
+            for _ in 0..text.parse().map_err(|e| format!("fault.text: {e}"))? {
+                let options = RequestOptions::new();
+                let taken = options.set_first_byte_timeout(Some(u64::from(WAIT) * 1_000_000));
+                taken.map_err(|()| "no limit can be set")?;
+                drop(get(address, None, Some(options))?);
+            }
+        }
         "lookup" => drop((address, 0).to_socket_addrs().map_err(|e| e.to_string())?),
         "udp" => {
             let socket = UdpSocket::bind("0.0.0.0:0").map_err(|e| e.to_string())?;
@@ -102,7 +111,7 @@ fn echo(connection: u32) -> Result<(), String> {
     if back == bytes { Ok(()) } else { Err("something else came back".to_owned()) }
 }
 
-fn get(url: &str, host: Option<&str>) -> Result<IncomingResponse, String> {
+fn get(url: &str, host: Option<&str>, options: Option<RequestOptions>) -> Result<IncomingResponse, String> {
     let (scheme, rest) = url.split_once("://").ok_or("a URL is wanted")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let headers = Fields::new();
@@ -118,7 +127,7 @@ fn get(url: &str, host: Option<&str>) -> Result<IncomingResponse, String> {
     let set = request.set_scheme(Some(&scheme)).and_then(|()| request.set_authority(Some(authority)));
     set.and_then(|()| request.set_path_with_query(Some(&format!("/{path}"))))
         .map_err(|()| format!("{url} is no URL of a request"))?;
-    let answer = outgoing_handler::handle(request, None).map_err(|e| format!("{e:?}"))?;
+    let answer = outgoing_handler::handle(request, options).map_err(|e| format!("{e:?}"))?;
     answer.subscribe().block();
     let answer = answer.get().ok_or("no answer")?.map_err(|()| "no answer".to_owned())?;
     answer.map_err(|e| format!("{e:?}"))

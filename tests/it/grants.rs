@@ -207,6 +207,13 @@ fn what_is_granted_is_reached() {
     assert!(redirected.contains("Prohibited"), "{redirected}");
 }
 
+/// More than a guest may hold handles: what a request leaves behind would add up.
+#[test]
+fn requests_with_limits_of_their_own_leave_nothing_behind() {
+    let url = format!("http://127.0.0.1:{}/", FIELD.open);
+    assert_eq!(FIELD.attempt("request-often", &url, "1500"), Ok(()));
+}
+
 #[test]
 fn a_task_has_no_more_connections_than_it_may() {
     let echo = echo();

@@ -31,7 +31,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// First lines of all requests so far.
+    /// Heads of all requests so far: their first lines and headers.
     requests: Vec<String>,
     /// Which request is held, from 0, and where.
     held: Option<(usize, Hold)>,
@@ -86,7 +86,8 @@ impl Gate {
             if state.holding {
                 Ok(())
             } else {
-                Err(format!("{} requests: {:#?}", state.requests.len(), state.requests))
+                let lines: Vec<_> = state.requests.iter().map(|head| first_line(head)).collect();
+                Err(format!("{} requests: {lines:#?}", lines.len()))
             }
         });
     }
@@ -101,6 +102,11 @@ impl Gate {
 
     /// First lines of the requests since the last call of [`hold`](Self::hold).
     pub fn requests(&self) -> Vec<String> {
+        self.heads().iter().map(|head| first_line(head).to_owned()).collect()
+    }
+
+    /// First lines and headers of these requests.
+    pub fn heads(&self) -> Vec<String> {
         self.state().requests.clone()
     }
 
@@ -115,11 +121,12 @@ impl Gate {
         let (mut answers, mut server) = (BufReader::new(server.try_clone()?), server);
         loop {
             let Some(request) = message(&mut reader, false)? else { return Ok(()) };
-            let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
-            let head = line.starts_with("HEAD");
+            let end = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap_or(request.len());
+            let text = String::from_utf8_lossy(&request[..end]).into_owned();
+            let head = text.starts_with("HEAD");
             let number = {
                 let mut state = self.state();
-                state.requests.push(line);
+                state.requests.push(text);
                 state.requests.len() - 1
             };
             self.pass(number, Hold::Before)?;
@@ -149,6 +156,10 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("port", &self.port).finish_non_exhaustive()
     }
+}
+
+fn first_line(head: &str) -> &str {
+    head.lines().next().unwrap_or_default()
 }
 
 /// A request or answer with its whole body, as it came; none at the end of the connection.

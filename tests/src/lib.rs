@@ -24,6 +24,7 @@ pub mod guests;
 pub mod https;
 pub mod java;
 pub mod kafka;
+pub mod measure;
 pub mod ports;
 pub mod process;
 pub mod search;

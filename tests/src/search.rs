@@ -103,6 +103,15 @@ impl Search {
         self.rest.try_call(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
+    /// Any request with any body: the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    pub fn pass(&self, method: &Method, path: &str, body: Option<String>) -> (u16, String) {
+        self.rest.send(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
     /// Makes an index with these settings and mappings.
     ///
     /// # Panics

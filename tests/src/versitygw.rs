@@ -104,6 +104,28 @@ impl Bucket {
         objects
     }
 
+    /// How many objects are in a folder of it and in those below, without looking into them.
+    pub fn count(&self, folder: &str) -> usize {
+        let (mut count, mut folders) = (0, vec![self.folder.join(folder)]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => count += 1,
+                }
+            }
+        }
+        count
+    }
+
+    /// Removes an object.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn remove(&self, key: &str) {
+        fs::remove_file(self.folder.join(key)).expect("an object");
+    }
+
     /// Uploads that were begun and not ended.
     pub fn uploads(&self) -> usize {
         // versitygw: `.sgwtmp/multipart/<digest of the key>/<upload>/`.

@@ -23,7 +23,8 @@ pub(super) struct Arguments {
     /// A setting of the connector, or a file of them (properties, or JSON); may be repeated.
     #[arg(long, value_name = "KEY=VALUE|FILE")]
     config: Vec<String>,
-    /// The worker's settings, of which `sandbox.*` are the plugin's grants and limits.
+    /// The worker's settings, of which `sandbox.*` are the plugin's grants and limits; `config.providers*` and
+    /// `secret.*` give what `${provider:path:key}` and the plugin itself ask for.
     #[arg(long, value_name = "WORKER.PROPERTIES")]
     worker: Option<PathBuf>,
     /// A grant or a limit beside them, such as `fs=/dir:rw` or `memory.max=33554432`; may be repeated.
@@ -44,18 +45,20 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let name = name.split('@').next().unwrap_or_default();
     let mut problems = Problems::default();
     let mut keep = |found: Problems| problems.0.extend(found.0);
-    let sandboxes = config::load_sandbox(worker.as_deref(), name, &grant).map_err(&mut keep).ok();
-    let config = config::load_settings(&config).map_err(&mut keep).ok();
-    let (Some(config), Some(sandboxes)) = (config, sandboxes) else { return Err(problems.into()) };
+    let settings = config::load_settings(&config).map_err(&mut keep).ok();
+    let with = settings.clone().unwrap_or_default();
+    let bench = config::load_bench(worker.as_deref(), name, &grant, &with).map_err(&mut keep).ok();
+    let (Some(_), Some(bench)) = (settings, bench) else { return Err(problems.into()) };
+    let vault = bench.vault.clone();
     let mut printed = Ok(());
     let mut tell = |outcome: &kit::Outcome| {
         if !json && printed.is_ok() {
-            printed = print(&outcome.to_string());
+            printed = print(&vault.hide(&outcome.to_string()));
         }
     };
-    let options = kit::Options { file, config, sandboxes, records };
+    let options = kit::Options { file, bench, records };
     let report = runtime()?.block_on(kit::run(&engine()?, options, &mut tell));
     printed?;
-    print(&if json { report.to_json() } else { report.to_string() })?;
+    print(&vault.hide(&if json { report.to_json() } else { report.to_string() }))?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

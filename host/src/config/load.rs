@@ -7,8 +7,9 @@ use std::{env, fs, io};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::secrets::Secrets;
 use super::worker::{Surroundings, WorkerConfig};
-use super::{Problem, Problems, Properties, RawConfig, Sandboxes, Target};
+use super::{Problem, Problems, Properties, RawConfig, Sandboxes, Target, Vault};
 
 /// A connector from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,21 +54,36 @@ pub(crate) fn check_worker(raw: &RawConfig) -> Result<WorkerConfig, Problems> {
     WorkerConfig::parse(raw, &surroundings)
 }
 
-/// Reads what a plugin that is tested alone may do: the `sandbox.*` of a worker's configuration, and beside it
-/// grants such as `fs=/dir:rw`, which win. One that is given several times is a list.
+/// What a plugin is tested alone with.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) sandboxes: Sandboxes,
+    /// The connector's settings, with their references resolved.
+    pub(crate) settings: RawConfig,
+    /// What the worker knows in secret.
+    pub(crate) vault: Vault,
+}
+
+/// Reads what a plugin that is tested alone may do and what it is configured with: of a worker's configuration the
+/// `sandbox.*` and all about secrets, and beside it grants such as `fs=/dir:rw`, which win. One that is given several
+/// times is a list.
 ///
 /// # Errors
-/// The file cannot be read, or everything that is wrong with what is granted.
-pub(crate) fn load_sandbox(
+/// The file cannot be read, or everything that is wrong with what is granted, or with references.
+pub(crate) fn load_bench(
     worker: Option<&Path>,
     plugin: &str,
     grants: &[String],
-) -> Result<Sandboxes, Problems> {
-    let mut raw = match worker {
+    settings: &RawConfig,
+) -> Result<Bench, Problems> {
+    let raw = match worker {
         Some(path) => Properties::parse(&read(path)?)?.into_map(),
         None => RawConfig::new(),
     };
     let mut problems = Problems::default();
+    let variables = variables();
+    let vault = Vault::new(Secrets::read(&raw, &variables, &mut problems));
+    let mut written: RawConfig = raw.into_iter().filter(|(key, _)| key.starts_with("sandbox.")).collect();
     let mut given = RawConfig::new();
     for grant in grants {
         let Some((what, value)) = grant.split_once('=') else {
@@ -78,9 +94,16 @@ pub(crate) fn load_sandbox(
         list.push_str(if list.is_empty() { "" } else { "," });
         list.push_str(value);
     }
-    raw.append(&mut given);
-    let sandboxes = Sandboxes::read(&raw, &variables(), &mut problems);
-    problems.or(sandboxes)
+    written.append(&mut given);
+    let expansion = vault.expand(&written);
+    let mut wrong = Problems::default();
+    let sandboxes = Sandboxes::read(&expansion.config, &variables, &mut wrong);
+    problems.0.extend(expansion.settle(&written, wrong, &vault).0);
+    let settings = vault.resolve(settings).unwrap_or_else(|found| {
+        problems.0.extend(found.0);
+        RawConfig::new()
+    });
+    problems.or(Bench { sandboxes, settings, vault })
 }
 
 /// Reads settings from where the command line has them: `key=value`, or the name of a file as

@@ -43,7 +43,7 @@ pub(crate) use self::connector_keys::common_definitions;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{ConfigKey, Importance, Range, Type, Validator, Width};
 pub(crate) use self::load::{
-    ConnectorFile, check_worker, load_connector, load_sandbox, load_settings, load_worker, read_pem,
+    Bench, ConnectorFile, check_worker, load_bench, load_connector, load_settings, load_worker, read_pem,
 };
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::net::{NetGrant, NetScheme, address, plain};

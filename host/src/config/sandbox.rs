@@ -3,8 +3,6 @@
 //! Nothing that is not listed is granted. `sandbox.default.*` is for every plugin; each of a plugin's own
 //! settings wins over the default's. A connector's configuration has no say: whoever may write that is not
 //! the operator.
-//!
-//! `cpu.max` is read and kept; what enforces it is not there yet.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

@@ -9,10 +9,18 @@ use super::definition::{ConfigKey, Type, Validator};
 
 /// All of them, in the order in which they are explained.
 pub(super) static WORKER_KEYS: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| {
-    [kafka_and_converters(), offsets_and_tasks(), plugins(), rest(), budgets()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        kafka_and_converters(),
+        offsets_and_tasks(),
+        topic_tracking(),
+        plugins(),
+        rest(),
+        rest_limits(),
+        budgets(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 });
 
 fn kafka_and_converters() -> Vec<ConfigKey> {
@@ -110,6 +118,25 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
     ]
 }
 
+fn topic_tracking() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "topic.tracking.enable",
+            Type::Boolean,
+            "Whether the worker keeps in mind which topics each connector uses.",
+        )
+        .default("true")
+        .low(),
+        ConfigKey::new(
+            "topic.tracking.allow.reset",
+            Type::Boolean,
+            "Whether users of the REST API may have it forget them.",
+        )
+        .default("true")
+        .low(),
+    ]
+}
+
 fn plugins() -> Vec<ConfigKey> {
     vec![
         ConfigKey::new(
@@ -147,6 +174,11 @@ fn rest() -> Vec<ConfigKey> {
             .low()
             .at_least(0),
         ConfigKey::new("rest.advertised.listener", Type::String, "Only `http` there is.").low().one_of(&["http"]),
+    ]
+}
+
+fn rest_limits() -> Vec<ConfigKey> {
+    vec![
         ConfigKey::new(
             "rest.request.max.bytes",
             Type::Long,
@@ -183,20 +215,6 @@ fn rest() -> Vec<ConfigKey> {
             "Methods that such pages may use. Empty: GET, POST and HEAD.",
         )
         .default("")
-        .low(),
-        ConfigKey::new(
-            "topic.tracking.enable",
-            Type::Boolean,
-            "Whether the worker keeps in mind which topics each connector uses.",
-        )
-        .default("true")
-        .low(),
-        ConfigKey::new(
-            "topic.tracking.allow.reset",
-            Type::Boolean,
-            "Whether users of the REST API may have it forget them.",
-        )
-        .default("true")
         .low(),
     ]
 }
@@ -243,7 +261,7 @@ pub(super) const SANDBOX_KEYS: &[(&str, &str, &str)] = &[
     ("env", "NAME,PREFIX_*", "variables of the worker's environment it sees"),
     ("topics", "topic,prefix-*", "topics a source may write to; not set: all"),
     ("memory.max", "268435456", "bytes of memory of a task"),
-    ("cpu.max", "0.5", "share of a core of a task; not set: no limit (kept for later)"),
+    ("cpu.max", "0.5", "share of a core that a task's plugin may use; not set: no limit"),
     ("call.timeout.ms", "30000", "how long a call may take beyond what it was asked to wait"),
     ("log.rate", "100", "log lines a second"),
     ("sha256", "<64 hexadecimal digits>", "the only content of the plugin's file that is loaded"),

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use self::report::Recorder;
 pub(crate) use self::report::{Outcome, Report};
 use self::rig::Rig;
-use crate::config::{Kind, RawConfig, Sandboxes};
+use crate::config::{Bench, Kind};
 use crate::plugin::Engine;
 
 /// What is tested, and with what.
@@ -36,24 +36,22 @@ use crate::plugin::Engine;
 pub(crate) struct Options {
     /// The component.
     pub(crate) file: PathBuf,
-    /// The connector's settings.
-    pub(crate) config: RawConfig,
-    /// What the plugin may do.
-    pub(crate) sandboxes: Sandboxes,
+    pub(crate) bench: Bench,
     /// How many records a check works with.
     pub(crate) records: u32,
 }
 
 /// Makes all checks, and tells of each as soon as it is made.
 pub(crate) async fn run(engine: &Engine, options: Options, tell: &mut dyn FnMut(&Outcome)) -> Report {
-    let Options { file, config, sandboxes, records } = options;
+    let Options { file, bench, records } = options;
+    let Bench { sandboxes, settings, vault } = bench;
     let mut recorder = Recorder::new(tell);
     let Some(plugin) = describe::load(&mut recorder, engine, &file, &sandboxes).await else {
         return recorder.finish();
     };
     let sandbox = sandboxes.of(plugin.name());
     describe::look(&mut recorder, &plugin, &sandbox).await;
-    let mut rig = Rig::new(plugin, sandbox, config, records as usize);
+    let mut rig = Rig::new(plugin, (sandbox, vault), settings, records as usize);
     if rig.plugin.kind() == Kind::Transform {
         return recorder.finish();
     }

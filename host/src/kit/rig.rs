@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::report::Miss;
-use crate::config::{RawConfig, Sandbox};
+use crate::config::{RawConfig, Sandbox, Vault};
 use crate::offsets::{answer, canonical};
 use crate::plugin::{BoxFuture, CallError, OffsetLookup, Plugin, Setup, instance_config};
 
@@ -29,6 +29,7 @@ const NAME: &str = "plugin-test";
 pub(super) struct Rig {
     pub(super) plugin: Arc<Plugin>,
     pub(super) sandbox: Arc<Sandbox>,
+    vault: Vault,
     /// The connector's settings.
     pub(super) raw: RawConfig,
     /// How many records a check works with.
@@ -42,11 +43,16 @@ pub(super) struct Rig {
 pub(super) struct Positions(BTreeMap<String, (String, Arc<str>)>);
 
 impl Rig {
-    pub(super) fn new(plugin: Arc<Plugin>, sandbox: Sandbox, mut raw: RawConfig, records: usize) -> Self {
+    pub(super) fn new(
+        plugin: Arc<Plugin>,
+        (sandbox, vault): (Sandbox, Vault),
+        mut raw: RawConfig,
+        records: usize,
+    ) -> Self {
         let class = &plugin.manifest().class;
         let _ = raw.entry("name".to_owned()).or_insert_with(|| NAME.to_owned());
         let _ = raw.entry("connector.class".to_owned()).or_insert_with(|| class.clone());
-        Self { plugin, sandbox: Arc::new(sandbox), raw, records, task: Map::new() }
+        Self { plugin, sandbox: Arc::new(sandbox), vault, raw, records, task: Map::new() }
     }
 
     fn name(&self) -> &str {
@@ -59,6 +65,7 @@ impl Rig {
             connector: self.name().into(),
             sandbox: Arc::clone(&self.sandbox),
             offsets: Some(Arc::new(Positions::default())),
+            vault: self.vault.clone(),
             ..Setup::throw_away(&self.sandbox)
         }
     }

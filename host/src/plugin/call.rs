@@ -6,15 +6,17 @@
 //! committed.
 //!
 //! While a guest computes, it gives the thread back at every tick of the engine; that is also when its
-//! deadline is looked at. While it waits inside a host function, the runtime's timer does. Only a file
+//! deadline is looked at, and its share of the processor ([`super::cpu`]). While it waits inside a host function, the runtime's timer does. Only a file
 //! operation holds the thread until the system answers.
 
 use super::bindings::types;
+use super::cpu::{Brake, Share};
 use super::imports::TaskState;
 use super::meters::Meters;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::{Duration, Instant};
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -88,12 +90,17 @@ pub(crate) enum CallError {
         backtrace: String,
     },
     /// The guest was not done in time. Its instance is dead.
-    #[error("{call} was not done after {} ms; `sandbox.{plugin}.call.timeout.ms` would give it more", limit.as_millis())]
+    #[error(
+        "{call} was not done after {} ms{}; `sandbox.{plugin}.call.timeout.ms` would give it more",
+        limit.as_millis(), braked(*held, plugin)
+    )]
     Deadline {
         /// The function.
         call: &'static str,
         /// The time it had.
         limit: Duration,
+        /// How much of it `cpu.max` took.
+        held: Duration,
         /// The plugin.
         plugin: Arc<str>,
     },
@@ -134,11 +141,19 @@ impl CallError {
     }
 }
 
+fn braked(held: Duration, plugin: &str) -> String {
+    if held.is_zero() {
+        return String::new();
+    }
+    format!(", {} ms of which `sandbox.{plugin}.cpu.max` held it back", held.as_millis())
+}
+
 /// One instance's store, and whether it may still be called.
 pub(crate) struct Core {
     pub(crate) store: Store<TaskState>,
     plugin: Arc<str>,
     timeout: Duration,
+    share: Option<Share>,
     busy_or_dead: bool,
 }
 
@@ -149,6 +164,8 @@ pub(crate) struct Call {
     limit: Duration,
     answer_max: usize,
     meters: Arc<Meters>,
+    share: Option<Share>,
+    held: Duration,
 }
 
 /// What became of a call: `Err` is the deadline.
@@ -156,22 +173,38 @@ pub(crate) type Outcome<T> = Result<wasmtime::Result<T>, tokio::time::error::Ela
 
 impl Call {
     /// Runs the call until it is done or its time is over.
-    pub(crate) async fn run<T>(&self, guest: impl Future<Output = wasmtime::Result<T>>) -> Outcome<T> {
+    pub(crate) async fn run<T>(&mut self, guest: impl Future<Output = wasmtime::Result<T>>) -> Outcome<T> {
         let mut guest = pin!(guest);
-        let busy = poll_fn(|context| {
-            let start = Instant::now();
-            let result = guest.as_mut().poll(context);
-            self.meters.add_busy(start.elapsed());
-            result
+        let Self { meters, share, held, limit, .. } = self;
+        let mut brake = share.as_mut().map(Brake::new);
+        let busy = poll_fn(|context| match &mut brake {
+            None => stretch(meters, || guest.as_mut().poll(context)),
+            Some(brake) => {
+                ready!(brake.poll_ready(context));
+                brake.run(|| stretch(meters, || guest.as_mut().poll(context)))
+            }
         });
-        tokio::time::timeout(self.limit, busy).await
+        let outcome = tokio::time::timeout(*limit, busy).await;
+        if let Some(brake) = brake {
+            *held = brake.held();
+            meters.add_held(*held);
+        }
+        outcome
     }
+}
+
+fn stretch<T>(meters: &Meters, run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = run();
+    meters.add_busy(start.elapsed());
+    result
 }
 
 impl Core {
     pub(crate) fn new(store: Store<TaskState>, plugin: Arc<str>) -> Self {
-        let timeout = store.data().setup().sandbox.call_timeout;
-        Self { store, plugin, timeout, busy_or_dead: false }
+        let sandbox = &store.data().setup().sandbox;
+        let (timeout, share) = (sandbox.call_timeout, Share::new(sandbox.cpu_max_permille));
+        Self { store, plugin, timeout, share, busy_or_dead: false }
     }
 
     /// The time that calls have from now on, beyond what they are asked to wait.
@@ -202,12 +235,14 @@ impl Core {
         state.log.take_complaint();
         let meters = Arc::clone(&state.setup().meters);
         meters.add_call();
-        Ok(Call { name, limit: self.timeout.saturating_add(wait), answer_max, meters })
+        let limit = self.timeout.saturating_add(wait);
+        Ok(Call { name, limit, answer_max, meters, share: self.share, held: Duration::ZERO })
     }
 
     /// Ends a call: the answer, or why there is none.
     pub(crate) fn end<T: Answer>(&mut self, call: &Call, outcome: Outcome<T>) -> Result<T, CallError> {
         let name = call.name;
+        self.share = call.share;
         let answer = match outcome {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.trap(name, &error)),
@@ -215,6 +250,7 @@ impl Core {
                 return Err(CallError::Deadline {
                     call: name,
                     limit: call.limit,
+                    held: call.held,
                     plugin: Arc::clone(&self.plugin),
                 });
             }

@@ -29,7 +29,8 @@ use wasmtime_wasi::p2::bindings::{cli, filesystem, random, sockets};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// What `source-context.offsets` asks: the durable offsets of source partitions.
 pub(crate) trait OffsetLookup: Send + Sync {
@@ -206,7 +207,8 @@ pub(crate) fn add_to_linker(l: &mut Linker<TaskState>) -> wasmtime::Result<()> {
     sockets::tcp::add_to_linker::<_, Sockets>(l, TaskState::network)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, |t| t.wasi.sockets())?;
 
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(l)?;
+    super::net::add_http_to_linker(l)?;
+    http::types::add_to_linker::<_, WasiHttp>(l, &http::types::LinkOptions::default(), TaskState::http)?;
 
     host::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;
     net::add_to_linker::<_, HasSelf<_>>(l, |t| t)?;

@@ -27,7 +27,7 @@ pub(crate) async fn instantiate(code: &Code, setup: Setup) -> Result<(Core, Inst
     store.set_max_component_handles(HANDLES);
     store.epoch_deadline_async_yield_and_update(1);
     let mut core = Core::new(store, Arc::clone(&code.name));
-    let call = core.begin("instantiate", Duration::ZERO, JSON_MAX)?;
+    let mut call = core.begin("instantiate", Duration::ZERO, JSON_MAX)?;
     let outcome = call.run(code.pre.instantiate_async(&mut core.store)).await;
     let instance = core.end(&call, outcome.map(|result| result.map(Instantiated)))?;
     Ok((core, instance.0))
@@ -77,7 +77,7 @@ macro_rules! every_instance {
 /// Calls a function of `self.guest` that fails in the guest's own words.
 macro_rules! fallible {
     ($self:ident, $name:literal, $wait:expr, $max:expr, $call:ident($($arg:expr),*)) => {{
-        let call = $self.core.begin($name, $wait, $max)?;
+        let mut call = $self.core.begin($name, $wait, $max)?;
         let outcome = call.run($self.guest.$call(&mut $self.core.store, $($arg),*)).await;
         $self.core.end_fallible(&call, outcome)
     }};
@@ -86,7 +86,7 @@ macro_rules! fallible {
 /// Calls a function of `self.guest` that cannot fail but by trapping.
 macro_rules! infallible {
     ($self:ident, $name:literal, $max:expr, $call:ident($($arg:expr),*)) => {{
-        let call = $self.core.begin($name, Duration::ZERO, $max)?;
+        let mut call = $self.core.begin($name, Duration::ZERO, $max)?;
         let outcome = call.run($self.guest.$call(&mut $self.core.store, $($arg),*)).await;
         $self.core.end(&call, outcome)
     }};

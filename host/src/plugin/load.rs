@@ -191,7 +191,7 @@ impl Code {
             let (mut core, instance) = instantiate(self, Setup::throw_away(&sandbox)).await?;
             let guest = self.exports.plugin.load(&mut core.store, &instance);
             let guest = guest.map_err(|error| core.trap("describe", &error))?;
-            let call = core.begin("describe", Duration::ZERO, JSON_MAX)?;
+            let mut call = core.begin("describe", Duration::ZERO, JSON_MAX)?;
             let outcome = call.run(guest.call_describe(&mut core.store)).await;
             core.end(&call, outcome)
         };

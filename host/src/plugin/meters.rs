@@ -20,6 +20,7 @@ const NAME_BYTES: usize = 64;
 pub(crate) struct Meters {
     memory: AtomicUsize,
     busy: AtomicU64,
+    held: AtomicU64,
     calls: AtomicU64,
     refusals: AtomicU64,
     lines_dropped: AtomicU64,
@@ -39,6 +40,11 @@ impl Meters {
     /// Time the guest's code ran (waiting not included).
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_nanos(self.busy.load(Relaxed))
+    }
+
+    /// Time for which its share of the processor held it back.
+    pub(crate) fn held(&self) -> Duration {
+        Duration::from_nanos(self.held.load(Relaxed))
     }
 
     /// Calls into the guest.
@@ -81,7 +87,11 @@ impl Meters {
     }
 
     pub(crate) fn add_busy(&self, time: Duration) {
-        self.busy.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.busy.fetch_add(nanoseconds(time), Relaxed);
+    }
+
+    pub(crate) fn add_held(&self, time: Duration) {
+        self.held.fetch_add(nanoseconds(time), Relaxed);
     }
 
     pub(crate) fn add_call(&self) {
@@ -133,6 +143,10 @@ impl Meters {
         let mut named = unpoisoned(self.named.lock());
         f(&mut named)
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// `[a-z_][a-z0-9_]*`: what needs no escaping in any place where a metric's name is shown.

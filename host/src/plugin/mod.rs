@@ -23,6 +23,7 @@ mod cache;
 mod call;
 mod check;
 mod compile;
+mod cpu;
 mod digest;
 mod engine;
 mod files;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -21,8 +22,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_typed = request.headers().contains_key(header::CONTENT_TYPE);
         match Bytes::from_request(request, state).await {
-            Ok(bytes) => Ok(Self(bytes)),
+            Ok(bytes) if bytes.is_empty() || is_typed => Ok(Self(bytes)),
+            Ok(_) => Err(ApiError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
             Err(rejection) => Err(ApiError::new(rejection.status(), rejection.body_text())),
         }
     }

@@ -63,3 +63,37 @@ pub(super) async fn tell(State(policy): State<Arc<Policy>>, request: Request, ne
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn policy(origins: &[&str], methods: &[&str]) -> Option<Arc<Policy>> {
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Policy::of(&RestConfig {
+            listeners: Vec::new(),
+            admin_listeners: None,
+            allowed_origins: list(origins),
+            allowed_methods: list(methods),
+            body_max: 1,
+            timeout: Duration::from_secs(1),
+        })
+    }
+
+    #[test]
+    fn origins_are_allowed_by_name_or_all() {
+        let origin = HeaderValue::from_static("https://ui.example.com");
+        assert!(policy(&[], &["GET"]).is_none(), "nobody, and nothing is said");
+        assert!(policy(&["https://ui.example.com"], &[]).unwrap().allows(&origin));
+        assert!(policy(&["*"], &[]).unwrap().allows(&origin));
+        assert!(!policy(&["https://example.com"], &[]).unwrap().allows(&origin));
+    }
+
+    #[test]
+    fn methods_are_those_of_the_operator_or_kafka_connects() {
+        assert_eq!(policy(&["*"], &["GET", "PUT"]).unwrap().methods, "GET,PUT");
+        assert_eq!(policy(&["*"], &[]).unwrap().methods, "GET,POST,HEAD");
+    }
+}

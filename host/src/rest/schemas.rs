@@ -4,20 +4,16 @@ use serde_json::{Value, json};
 
 /// All of them, by name.
 pub(super) fn schemas() -> Value {
-    let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    let list = |name: &str| json!({ "type": "array", "items": reference(name) });
-    let text = || json!({ "type": "string" });
-    let texts = || json!({ "type": "array", "items": { "type": "string" } });
-    let number = || json!({ "type": "integer" });
-    let nullable = || json!({ "type": "string", "nullable": true });
-    let any = || json!({ "type": "object" });
+    let mut all = of_connectors();
+    if let (Value::Object(all), Value::Object(others)) = (&mut all, of_the_rest()) {
+        all.extend(others);
+    }
+    all
+}
+
+fn of_connectors() -> Value {
     let states = ["UNASSIGNED", "RUNNING", "PAUSED", "FAILED", "STOPPED", "RESTARTING"];
     json!({
-        "Object": any(),
-        "Text": text(),
-        "Texts": texts(),
-        "Error": object(&[("error_code", number()), ("message", text())]),
-        "Message": object(&[("message", text())]),
         "Root": object(&[("version", text()), ("commit", text()), ("kafka_cluster_id", text()), ("transom", any())]),
         "Health": object(&[("status", text()), ("message", text())]),
         "Config": { "type": "object", "additionalProperties": text() },
@@ -55,6 +51,16 @@ pub(super) fn schemas() -> Value {
             "properties": { "partition": any(), "offset": { "type": "object", "nullable": true } },
         },
         "Offsets": object(&[("offsets", list("Position"))]),
+    })
+}
+
+fn of_the_rest() -> Value {
+    json!({
+        "Object": any(),
+        "Text": text(),
+        "Texts": texts(),
+        "Error": object(&[("error_code", number()), ("message", text())]),
+        "Message": object(&[("message", text())]),
         "Plugins": list("Plugin"),
         "Plugin": object(&[("class", text()), ("type", text()), ("version", text())]),
         "Definitions": { "type": "array", "items": any() },
@@ -65,6 +71,34 @@ pub(super) fn schemas() -> Value {
         "Loggers": { "type": "object", "additionalProperties": reference("Logger") },
         "Level": object(&[("level", text())]),
     })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn list(name: &str) -> Value {
+    json!({ "type": "array", "items": reference(name) })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn texts() -> Value {
+    json!({ "type": "array", "items": text() })
+}
+
+fn nullable() -> Value {
+    json!({ "type": "string", "nullable": true })
+}
+
+fn number() -> Value {
+    json!({ "type": "integer" })
+}
+
+fn any() -> Value {
+    json!({ "type": "object" })
 }
 
 /// An object in which these members are always there.

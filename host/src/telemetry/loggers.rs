@@ -72,11 +72,13 @@ pub(crate) struct Setting {
 #[derive(Clone, Default)]
 pub struct Loggers(Arc<Inner>);
 
+type Install = Box<dyn Fn(EnvFilter) + Send>;
+
 #[derive(Default)]
 struct Inner {
     state: Mutex<State>,
     /// Puts another filter in place; `None` where the log is not ours.
-    install: Mutex<Option<Box<dyn Fn(EnvFilter) + Send>>>,
+    install: Mutex<Option<Install>>,
 }
 
 #[derive(Debug, Default)]

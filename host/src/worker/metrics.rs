@@ -89,6 +89,11 @@ const FIGURES: &[Figure] = &[
         help: "Time spent in calls of the plugin",
         value: Value::Seconds(|m| m.guest.busy()),
     },
+    Figure {
+        name: "transom_task_guest_held_seconds",
+        help: "Time for which the plugin's share of the processor (cpu.max) held it back",
+        value: Value::Seconds(|m| m.guest.held()),
+    },
 ];
 
 const fn counter(name: &'static str, help: &'static str, value: fn(&TaskMetrics) -> u64) -> Figure {

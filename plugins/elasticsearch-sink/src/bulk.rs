@@ -29,6 +29,8 @@ pub(crate) struct Bulk {
     pub(crate) attempts: u32,
     /// It is a part of a request that was divided.
     pub(crate) part: bool,
+    /// To which of the servers it was sent last.
+    pub(crate) server: usize,
     /// Whether its documents are among those that are under way.
     pub(crate) counted: bool,
 }
@@ -41,8 +43,8 @@ impl Bulk {
 
     /// Those of its items that are wanted, in their order.
     pub(crate) fn select(&self, wanted: impl Fn(usize, &Item) -> bool) -> Self {
-        let Self { attempts, counted, part, .. } = *self;
-        let mut selected = Self { body: Vec::new(), items: Vec::new(), attempts, part, counted };
+        let Self { attempts, counted, part, server, .. } = *self;
+        let mut selected = Self { body: Vec::new(), items: Vec::new(), attempts, part, server, counted };
         let mut start = 0;
         for (index, item) in self.items.iter().enumerate() {
             if wanted(index, item) {

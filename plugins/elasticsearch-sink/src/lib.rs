@@ -61,7 +61,7 @@ impl Sink for ElasticsearchSink {
     fn validate(config: &Config, problems: &mut Problems) {
         match config.read() {
             Err(found) => found.iter().for_each(|(key, message)| problems.add(key, message)),
-            Ok(settings) if config.validate_connection => traffic::check(&settings, problems),
+            Ok(settings) if config.validate_connection => requests::check(&settings, problems),
             Ok(_) => {}
         }
     }
@@ -162,7 +162,9 @@ impl ElasticsearchSink {
         loop {
             self.traffic.turn(&mut self.ledger)?;
             let left = self.settings.flush.saturating_sub(start.elapsed());
-            if self.traffic.waiting() == 0 || left.is_zero() || should_stop() {
+            // The server may have said that it takes nothing until later than that.
+            let in_time = self.traffic.soon().is_some_and(|soon| soon <= left);
+            if self.traffic.waiting() == 0 || !in_time || should_stop() {
                 return Ok(());
             }
             self.traffic.wait(left);

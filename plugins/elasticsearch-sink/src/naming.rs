@@ -76,9 +76,7 @@ impl Pattern {
             };
         }
         // As Confluent's connector does: no index may begin so.
-        let mut name = name.trim_start_matches(['-', '_', '+']).to_owned();
-        name.truncate(LONGEST);
-        name
+        name.trim_start_matches(['-', '_', '+']).to_owned()
     }
 }
 
@@ -162,6 +160,11 @@ impl Names {
             ("", Naming::Listed(_)) => {
                 Err("is of a topic that topic.to.external.resource.mapping does not have".into())
             }
+            // Cut off, two topics could have one name.
+            (name, _) if name.len() > LONGEST => Err(format!(
+                "goes to an index whose name has {} bytes, and it may have {LONGEST}",
+                name.len()
+            )),
             ("" | "." | "..", _) => Err("is of a topic whose name is none for an index".into()),
             (name, _) => Ok(name),
         }
@@ -212,5 +215,9 @@ mod tests {
         assert!(listed.of("b", None).unwrap_err().contains("resource.mapping"));
         let mut plain = Names::new(Naming::Pattern(Pattern::parse("${topic}").unwrap()));
         assert!(plain.of("..", None).is_err() && plain.of("_", None).is_err());
+        let mut long =
+            Names::new(Naming::Pattern(Pattern::parse(&format!("{}${{topic}}", "ä".repeat(100))).unwrap()));
+        assert!(long.of(&"t".repeat(55), None).is_ok());
+        assert!(long.of(&"t".repeat(56), None).unwrap_err().contains("256 bytes"));
     }
 }

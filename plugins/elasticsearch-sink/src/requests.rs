@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use transom_sdk::http::Request;
+use transom_sdk::http::{Request, Response};
+use transom_sdk::{Error, Problems, Value};
 
 use crate::config::{Login, Settings};
 
@@ -33,11 +34,71 @@ impl Settings {
             .limit(1 << 20)
     }
 
+    /// The error that an answer is. Where it is about the login it says which keys mend it.
+    pub(crate) fn error(&self, response: &Response) -> Error {
+        let error = response.error();
+        let (refused, forbidden) = match &self.login {
+            Login::None => {
+                let set = "set connection.username and connection.password, or connection.api.key";
+                (set, set)
+            }
+            Login::Basic(..) => (
+                "check connection.username and connection.password",
+                "grant it to the user that connection.username names",
+            ),
+            Login::ApiKey(_) => {
+                ("check connection.api.key", "grant it to the key that connection.api.key is")
+            }
+        };
+        match response.status {
+            401 => Error::fatal(format!("{}: {refused}", error.message())),
+            403 => Error::fatal(format!("{}: {forbidden}", error.message())),
+            _ => error,
+        }
+    }
+
+    /// The key that has to do with an answer of this status to whoever asks who the server is.
+    pub(crate) fn key_of(&self, status: u16) -> &'static str {
+        match (status, &self.login) {
+            (401 | 403, Login::None) => "connection.username",
+            (401 | 403, Login::Basic(..)) => "connection.password",
+            (401 | 403, Login::ApiKey(_)) => "connection.api.key",
+            _ => "connection.url",
+        }
+    }
+
     fn sign(&self, request: Request) -> Request {
         match &self.login {
             Login::None => request,
             Login::Basic(user, password) => request.with_basic_auth(user, password),
             Login::ApiKey(key) => request.with_header("authorization", &format!("ApiKey {key}")),
+        }
+    }
+}
+
+/// Asks the servers who they are.
+pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
+    for server in 0..settings.servers.len() {
+        let request = settings.root_request(server);
+        let address = request.url().without_query();
+        let mut add = |key: &str, error: Error| {
+            let value = if key == "connection.url" { address.as_str() } else { "[hidden]" };
+            problems.invalid(key, value, format!("the connection was tried: {error}"));
+        };
+        match request.send() {
+            Ok(response) if response.status == 200 => {
+                let answer: Result<Value, _> = response.json();
+                match answer {
+                    Ok(answer) if answer["version"]["number"].is_string() => {}
+                    Ok(_) => {
+                        let stranger = "who answers is neither Elasticsearch nor OpenSearch";
+                        add("connection.url", Error::fatal(stranger));
+                    }
+                    Err(error) => add("connection.url", error),
+                }
+            }
+            Ok(response) => add(settings.key_of(response.status), settings.error(&response)),
+            Err(error) => add("connection.url", error),
         }
     }
 }

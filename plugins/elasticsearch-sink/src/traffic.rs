@@ -2,8 +2,8 @@
 //!
 //! Several requests are under way at once, and they live on between two calls of the plugin: a call looks what has
 //! come, sends what can be sent, and returns. Whatever the server does not take now goes again: a whole request, after
-//! the time that the server names or one that doubles, and everything else waits with it; or single actions, after a
-//! time of their own, while everything else goes on. Nothing is given up before `max.retries`.
+//! the time that the server names or one that doubles, and everything else waits with it until one request succeeds; or
+//! single actions, after a time of their own, while everything else goes on. Nothing is given up before `max.retries`.
 //!
 //! Order. Documents with versions may be written in any order, since only a newer version takes the place of an older
 //! one. Where that does not hold (updates, which have no versions; deletes, whose versions are forgotten), an action
@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use transom_sdk::http::{self, Pending, Response};
-use transom_sdk::{Error, Kind, Problems, log};
+use transom_sdk::{Error, Kind, log};
 
 use crate::answer::{self, Verdict};
 use crate::bulk::Bulk;
@@ -132,13 +132,18 @@ impl Traffic {
                 }
             }
         }
-        while self.flights.len() < self.settings.in_flight {
+        while self.flights.len() < self.most_flights() {
             let Some(bulk) = self.next() else { break };
             if let Some(bulk) = self.owned(bulk, ledger) {
                 self.send(bulk, ledger)?;
             }
         }
         Ok(())
+    }
+
+    /// How many requests may be under way. A server that took none the last time is asked by one, not by all at once.
+    fn most_flights(&self) -> usize {
+        if self.failures == 0 { self.settings.in_flight } else { 1 }
     }
 
     /// Waits until something may have come, so long at most.
@@ -220,6 +225,7 @@ impl Traffic {
             bulk.counted = true;
             self.enter(&bulk);
         }
+        bulk.server = self.server;
         match self.settings.bulk_request(self.server, &bulk.body).start() {
             Ok(pending) => {
                 self.flights.push(Flight { pending, bulk });
@@ -250,10 +256,14 @@ impl Traffic {
                 Err(error) => self.failed(bulk, error, ledger),
             },
             400 | 413 => {
+                (self.failures, self.trouble) = (0, None);
                 self.divide(&bulk, &response, ledger);
                 Ok(())
             }
-            _ => self.failed(bulk, response.error(), ledger),
+            _ => {
+                let error = self.settings.error(&response);
+                self.failed(bulk, error, ledger)
+            }
         }
     }
 
@@ -304,7 +314,10 @@ impl Traffic {
         let wait = error.after().unwrap_or_else(|| self.backoff(self.failures)).min(LONGEST_WAIT);
         let hold = Instant::now() + wait;
         self.hold = Some(self.hold.map_or(hold, |known| known.max(hold)));
-        self.server = (self.server + 1) % self.settings.servers.len();
+        // One that several requests found wanting is left once.
+        if bulk.server == self.server {
+            self.server = (self.server + 1) % self.settings.servers.len();
+        }
         self.trouble = Some(error.message().to_owned());
         log::warn!("{error}; it is tried again in {} ms", wait.as_millis());
         self.enqueue(hold, bulk, error.message())
@@ -366,24 +379,6 @@ impl Traffic {
                     self.under_way.remove(&item.document);
                 }
             }
-        }
-    }
-}
-
-/// Asks the server who it is.
-pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
-    for server in 0..settings.servers.len() {
-        let request = settings.root_request(server);
-        let address = request.url().without_query();
-        let asked = request.send().and_then(Response::success).and_then(|response| {
-            let answer: transom_sdk::Value = response.json()?;
-            if answer["version"]["number"].is_string() {
-                return Ok(());
-            }
-            Err(Error::fatal("who answers is neither Elasticsearch nor OpenSearch"))
-        });
-        if let Err(error) = asked {
-            problems.invalid("connection.url", address, format!("the connection was tried: {error}"));
         }
     }
 }

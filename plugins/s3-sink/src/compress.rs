@@ -53,6 +53,11 @@ pub(crate) enum Compressor {
 }
 
 impl Compressor {
+    /// Whether what goes in comes out as it is.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Takes what is there, and adds to `out` what comes of it now.
     pub(crate) fn write(&mut self, input: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Error> {
         match self {

@@ -193,7 +193,7 @@ fn take(
                 }
                 taken => taken?,
             }
-            call.in_time()?;
+            call.took(record.value().map_or(0, <[u8]>::len))?;
         }
         make_room(writers, call)?;
     }

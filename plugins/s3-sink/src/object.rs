@@ -12,6 +12,8 @@ use crate::config::Settings;
 use crate::formats::Encoder;
 use crate::s3::{Bucket, Conditional, Part};
 
+/// Encoded bytes that are compressed at once.
+const PIECE: usize = 64 << 10;
 /// The least that S3 takes for a part that is not the last.
 pub(crate) const LEAST_PART: usize = 5 << 20;
 
@@ -63,15 +65,16 @@ impl Object {
         let (Some(encoder), Some(compressor)) = (&mut self.encoder, &mut self.compressor) else {
             return Err(Error::fatal(format!("{} is closed", self.key)));
         };
-        let before = self.raw.len();
-        encoder.append(record, &mut self.raw).inspect_err(|_| self.raw.truncate(before))?;
-        compressor.write(&mut self.raw, &mut self.ready)
+        let out = if compressor.is_none() { &mut self.ready } else { &mut self.raw };
+        let before = out.len();
+        encoder.append(record, out).inspect_err(|_| out.truncate(before))?;
+        if self.raw.len() < PIECE { Ok(()) } else { compressor.write(&mut self.raw, &mut self.ready) }
     }
 
     /// Bytes in memory.
     pub(crate) fn held(&self) -> usize {
         let encoder = self.encoder.as_ref().map_or(0, Encoder::waiting);
-        self.ready.len() + encoder + self.compressor.as_ref().map_or(0, Compressor::waiting)
+        self.ready.len() + self.raw.len() + encoder + self.compressor.as_ref().map_or(0, Compressor::waiting)
     }
 
     /// Bytes that can be sent.

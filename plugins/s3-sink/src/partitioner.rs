@@ -35,6 +35,14 @@ pub(crate) enum Extractor {
     Field(String),
 }
 
+/// Where the last record of a Kafka partition belonged: the next one mostly belongs there too.
+#[derive(Debug, Default)]
+pub(crate) struct Spot {
+    pub(crate) folder: String,
+    /// The time that the folder was made for, in units within which it is the same.
+    unit: Option<i64>,
+}
+
 /// The keys of time-based partitioners.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TimeKeys {
@@ -109,16 +117,23 @@ impl Partitioner {
         matches!(self, Self::Time(TimeBased { extractor: Extractor::Wallclock, .. }))
     }
 
-    /// The folder of a record, and the time that it goes by.
+    /// Finds the folder of a record, and says the time that it goes by. `spot` is that of the record before, of the
+    /// same Kafka partition.
     ///
     /// # Errors
     /// A bad record: it does not have what decides.
-    pub(crate) fn place(&self, record: &Record<'_>, now: i64) -> Result<(String, Option<i64>), Error> {
+    pub(crate) fn place(&self, record: &Record<'_>, now: i64, spot: &mut Spot) -> Result<Option<i64>, Error> {
+        let Spot { folder, unit } = spot;
         match self {
-            Self::Default => Ok((format!("partition={}", record.partition()), None)),
+            Self::Default => {
+                if folder.is_empty() {
+                    let _ = write!(folder, "partition={}", record.partition());
+                }
+                Ok(None)
+            }
             Self::Field { fields, delim } => {
                 let value: Value = record.value_json()?;
-                let mut folder = String::new();
+                folder.clear();
                 for name in fields {
                     let text = match field(&value, name) {
                         Some(Value::String(text)) => text.clone(),
@@ -133,17 +148,26 @@ impl Partitioner {
                     let between = if folder.is_empty() { "" } else { delim };
                     let _ = write!(folder, "{between}{name}={text}");
                 }
-                Ok((folder, None))
+                Ok(None)
             }
             Self::Time(by) => {
                 let at = by.time(record, now)?;
-                Ok((by.pattern.format(&by.zone, by.zone.round(at, by.duration)), Some(at)))
+                if *unit != Some(by.unit(at)) {
+                    *folder = by.pattern.format(&by.zone, by.zone.round(at, by.duration));
+                    *unit = Some(by.unit(at));
+                }
+                Ok(Some(at))
             }
         }
     }
 }
 
 impl TimeBased {
+    /// Times of one unit are rounded to the same: no zone changes its distance within a second.
+    fn unit(&self, at: i64) -> i64 {
+        if self.duration % 1000 == 0 { at.div_euclid(1000) } else { at }
+    }
+
     fn time(&self, record: &Record<'_>, now: i64) -> Result<i64, Error> {
         match &self.extractor {
             Extractor::Wallclock => Ok(now),

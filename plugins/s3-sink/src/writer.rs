@@ -6,6 +6,7 @@
 //! upload that somebody aborted) or another instance has cut elsewhere, the group is given up and read again.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use transom_sdk::{Error, KafkaOffset, Record, log};
 
@@ -13,6 +14,7 @@ use crate::call::Call;
 use crate::config::{Nulls, Settings};
 use crate::note::{Note, Notes};
 use crate::object::{LEAST_PART, Object, Step};
+use crate::partitioner::Spot;
 use crate::rotation::Since;
 
 /// A partition of a topic.
@@ -30,6 +32,7 @@ pub(crate) struct Writer {
     /// The records to come in this call are not those that are wanted: the partition was sought.
     skipping: bool,
     group: Group,
+    spot: Spot,
     /// The cut that is to be repeated.
     plan: Option<Note>,
     /// Where to go back to if the record at the start of the plan is not that of the note.
@@ -53,7 +56,7 @@ struct Group {
 /// Where a record belongs.
 struct Place<'r> {
     offset: i64,
-    folder: String,
+    folder: &'r str,
     /// The time that the folder goes by.
     time: Option<i64>,
     /// Where the format needs one.
@@ -78,6 +81,7 @@ impl Writer {
             durable: None,
             skipping: false,
             group: Group::default(),
+            spot: Spot::default(),
             plan: None,
             doubt: None,
             cut: None,
@@ -144,21 +148,32 @@ impl Writer {
             let why = "has no value, which no object can hold: behavior.on.null.values=ignore leaves such records out";
             return Err(record.bad(why));
         }
-        let schema = call.settings.format.needs_schema().then(|| record.value_schema().unwrap_or_default());
-        let (folder, time) = call.settings.partitioner.place(record, call.now)?;
+        let mut spot = mem::take(&mut self.spot);
+        let put = self.put(record, &mut spot, call);
+        self.spot = spot;
+        // The plan may have ended at the cut, and the folder with it.
+        if put? { Ok(()) } else { self.take(record, call) }
+    }
+
+    /// Puts a record where it belongs. False: there was a cut in front of it, and it is to be taken again.
+    fn put(&mut self, record: &Record<'_>, spot: &mut Spot, call: &mut Call<'_>) -> Result<bool, Error> {
+        let (settings, offset) = (call.settings, record.offset());
+        let schema = settings.format.needs_schema().then(|| record.value_schema().unwrap_or_default());
+        let time = settings.partitioner.place(record, call.now, spot)?;
         let planned = self.plan.as_ref().and_then(|plan| plan.folder.clone());
-        let place = Place { offset, folder: planned.unwrap_or(folder), time, schema };
+        let folder = planned.as_deref().unwrap_or(&spot.folder);
+        let place = Place { offset, folder, time, schema };
         if let Some(note) = self.cut_before(&place, call) {
-            self.begin_cut(note, call)?;
-            // The plan may have ended there, and the folder with it.
-            return self.take(record, call);
+            return self.begin_cut(note, call).map(|()| false);
         }
-        self.add(record, place, call)?;
+        let ready = self.add(record, &place, call)?;
         let planned = self.plan.as_ref().is_some_and(|plan| offset + 1 >= plan.end);
-        if planned || (self.plan.is_none() && call.settings.rules.cut_after(&self.group.since)) {
-            return self.begin_cut(false, call);
+        if planned || (self.plan.is_none() && settings.rules.cut_after(&self.group.since)) {
+            self.begin_cut(false, call)?;
+        } else if ready >= settings.part_size {
+            self.send(call)?;
         }
-        self.send(call)
+        Ok(true)
     }
 
     /// Goes on behind a record that is in no object.
@@ -173,8 +188,7 @@ impl Writer {
     pub(crate) fn shrink(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         let largest = self.group.objects.values_mut().max_by_key(|object| object.ready());
         if let Some(object) = largest.filter(|object| object.ready() >= LEAST_PART) {
-            let part = object.ready().min(call.settings.part_size);
-            let step = object.send(&call.settings.bucket, part)?;
+            let step = object.send(&call.settings.bucket, object.ready().min(call.settings.part_size))?;
             return self.lost(step, call).map(drop);
         }
         // A cut that is to be repeated was possible before.
@@ -200,7 +214,7 @@ impl Writer {
         if let Some(plan) = &self.plan {
             return (place.offset >= plan.end).then_some(false);
         }
-        if call.settings.rules.cut_before(&self.group.since, place.time, &place.folder) {
+        if call.settings.rules.cut_before(&self.group.since, place.time, place.folder) {
             return Some(false);
         }
         if self.group.schema.as_deref() != place.schema {
@@ -209,29 +223,33 @@ impl Writer {
         (call.settings.partitioner.follows_the_clock() && self.group.folder != place.folder).then_some(true)
     }
 
-    fn add(&mut self, record: &Record<'_>, place: Place<'_>, call: &Call<'_>) -> Result<(), Error> {
-        let Place { offset, folder, time, schema } = place;
+    /// Adds a record to its object, and says how many bytes that can send.
+    fn add(&mut self, record: &Record<'_>, place: &Place<'_>, call: &Call<'_>) -> Result<usize, Error> {
+        let Place { offset, folder, time, schema } = *place;
         let settings = call.settings;
         let group = &mut self.group;
-        if let Some(object) = group.objects.get_mut(&folder) {
+        let ready = if let Some(object) = group.objects.get_mut(folder) {
             object.append(record)?;
+            object.ready()
         } else {
-            let key = settings.names.key(&self.topic, &folder, self.partition, offset);
+            let key = settings.names.key(&self.topic, folder, self.partition, offset);
             let mut object = Object::new(key, settings, schema).map_err(|error| record.bad(error))?;
             object.append(record)?;
-            group.objects.insert(folder.clone(), object);
-        }
+            let ready = object.ready();
+            group.objects.insert(folder.to_owned(), object);
+            ready
+        };
         if group.first.is_none() {
             group.first = Some((offset, record.timestamp()));
             group.schema = schema.map(str::to_owned);
             self.scheduled = settings.rules.next(call.now);
         }
-        group.since.add(record.value().map_or(0, <[u8]>::len), time, &folder);
+        group.since.add(record.value().map_or(0, <[u8]>::len), time, folder);
         if group.folder != folder {
-            group.folder = folder;
+            folder.clone_into(&mut group.folder);
         }
         self.next = Some(offset + 1);
-        Ok(())
+        Ok(ready)
     }
 
     /// Sends what is a part's worth.

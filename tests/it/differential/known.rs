@@ -97,7 +97,12 @@ pub(super) const KNOWN: [Known; 14] = [
     Known {
         why: "Transom has no transformations, predicates and converters as plugins",
         differences: &[
-            ["GET /connector-plugins?connectorsOnly=*", "body", "*transformation*", "*"],
+            [
+                "GET /connector-plugins?connectorsOnly=*",
+                "body",
+                "[{*FileStreamSink*FileStreamSource*transformation*",
+                "[{*FileStreamSink*FileStreamSource*\"source\"*}]",
+            ],
             [
                 "PUT /connector-plugins/*/validate*",
                 "*.recommended_values",
@@ -112,7 +117,7 @@ pub(super) const KNOWN: [Known; 14] = [
     },
     Known {
         why: "the configuration of a task names no Java class, and tells a plugin how many tasks there are",
-        differences: &[["GET /connectors/*/tasks*", "body", "*\"task.class\"*", "*"]],
+        differences: &[["GET /connectors/*/tasks*", "body", "*\"task.class\"*", "[{*\"name\":\"@*"]],
     },
     Known {
         why: "a stopped connector has no task to restart; Java looks for the worker that has it",

@@ -81,14 +81,18 @@ impl Side {
         }
     }
 
-    /// The answer, once there is one: Java has none while its workers agree who does what.
+    /// The answer, once there is one that lasts: Java has none while its workers agree who does what, and shows the
+    /// states that a restart passes through.
     fn answer(&self, request: &Request) -> Result<Answer, String> {
         const NOT_YET: &[&str] =
             &["a rebalance is expected", "due to stale configuration", "(e.g. worker rebalance)"];
+        let reads_status = request.method == "GET" && request.target.ends_with("/status");
+        let passes =
+            |body: &str| reads_status && (body.contains("RESTARTING") || body.contains("UNASSIGNED"));
         try_until(PATIENCE, || {
             let answer = wire::send(self.port, request).map_err(|error| error.to_string())?;
             let not_yet = answer.status >= 400 && NOT_YET.iter().any(|words| answer.body.contains(words));
-            if not_yet { Err(answer.body) } else { Ok(answer) }
+            if not_yet || passes(&answer.body) { Err(answer.body) } else { Ok(answer) }
         })
     }
 

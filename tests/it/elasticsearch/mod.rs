@@ -2,11 +2,17 @@
 
 mod documents;
 mod faults;
+mod login;
+mod overload;
 mod scenes;
+mod speed;
 mod systems_elasticsearch;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response};
 use serde_json::{Value, json};
 use transom_tests::guests::ELASTICSEARCH_SINK;
 use transom_tests::search::{Document, Search};
@@ -116,6 +122,19 @@ fn value(number: usize) -> Value {
 
 fn document(version: i64, number: usize) -> Document {
     Document { version, source: value(number) }
+}
+
+/// An answer with a body of JSON.
+fn answer(status: u16, body: String) -> Response<Full<Bytes>> {
+    let answer = Response::builder().status(status).header("content-type", "application/json");
+    answer.body(Full::from(body)).unwrap()
+}
+
+/// What the server answers to a request that comes by another one, perhaps with another body.
+fn hand_on(search: &Search, request: &Request<Bytes>, body: Vec<u8>) -> (u16, String) {
+    let path = request.uri().path_and_query().unwrap().as_str();
+    let body = String::from_utf8(body).unwrap();
+    search.pass(request.method(), path, (!body.is_empty()).then_some(body))
 }
 
 /// Equal, without showing all of them.

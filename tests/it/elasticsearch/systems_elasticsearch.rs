@@ -30,6 +30,12 @@ fn a_mapping_error_fails_the_task_and_names_the_record() {
 
 #[test]
 #[ignore = "slow system"]
+fn a_mapping_error_goes_to_the_dead_letters() {
+    scenes::a_mapping_error_goes_to_the_dead_letters(elasticsearch());
+}
+
+#[test]
+#[ignore = "slow system"]
 fn a_mapping_error_can_be_left_out() {
     scenes::a_mapping_error_is_left_out(elasticsearch());
 }

@@ -47,6 +47,16 @@ impl Kafka {
     /// # Panics
     /// When they cannot be read.
     pub fn consume_alone(&self, topic: &str, records: u64) {
+        let mut bytes = 0;
+        self.read_alone(topic, records, |_, _, value| bytes += value.len());
+        assert!(bytes > 0, "the records have values");
+    }
+
+    /// Reads so many records from the beginning of partition 0: offset, key and value of each.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub fn read_alone(&self, topic: &str, records: u64, mut read: impl FnMut(i64, &[u8], &[u8])) {
         let settings = [
             ("group.id", topic),
             ("enable.auto.commit", "false"),
@@ -58,14 +68,15 @@ impl Kafka {
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(topic, 0, Offset::Beginning).expect("a partition");
         consumer.assign(&from).expect("an assignment");
-        let (mut read, mut bytes) = (0, 0);
-        while read < records {
+        let mut left = records;
+        while left > 0 {
             if let Some(message) = consumer.poll(wait::LIMIT) {
-                bytes += message.expect("a record").payload().map_or(0, <[u8]>::len);
-                read += 1;
+                let message = message.expect("a record");
+                let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+                read(message.offset(), key, value);
+                left -= 1;
             }
         }
-        assert!(bytes > 0, "the records have values");
     }
 
     fn with(&self, settings: &[(&str, &str)]) -> ClientConfig {

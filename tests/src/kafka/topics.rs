@@ -23,6 +23,8 @@ pub struct Group {
     pub state: String,
     /// The client ids of its members.
     pub members: Vec<String>,
+    /// What the broker calls them: whoever leaves and comes back is called otherwise.
+    pub ids: Vec<String>,
 }
 
 impl Kafka {
@@ -88,7 +90,8 @@ impl Kafka {
         }
     }
 
-    /// The number of partitions of a topic that must exist.
+    /// The number of partitions of a topic that must exist, or come soon: a broker knows of a topic a moment after
+    /// whoever made it was told so.
     ///
     /// # Panics
     /// When it does not, or has none with a leader.
@@ -96,9 +99,11 @@ impl Kafka {
         let count = wait::until(&format!("the partitions of {topic}"), || {
             let metadata = self.native().fetch_metadata(None, TIMEOUT).map_err(|e| e.to_string())?;
             let found = metadata.topics().iter().find(|t| t.name() == topic);
-            Ok(found.map_or(0, |t| t.partitions().len()))
+            match found.map_or(0, |t| t.partitions().len()) {
+                0 => Err("there is no such topic".to_owned()),
+                count => Ok(count),
+            }
         });
-        assert!(count > 0, "there is no topic {topic}");
         i32::try_from(count).expect("a small number")
     }
 
@@ -129,7 +134,8 @@ impl Kafka {
         });
         let found = list.groups().iter().find(|g| g.name() == group && g.state() != "Dead")?;
         let members = found.members().iter().map(|member| member.client_id().to_owned()).collect();
-        Some(Group { state: found.state().to_owned(), members })
+        let ids = found.members().iter().map(|member| member.id().to_owned()).collect();
+        Some(Group { state: found.state().to_owned(), members, ids })
     }
 
     pub(super) fn count_brokers(&self) -> Result<usize, String> {

@@ -135,6 +135,11 @@ impl Haul {
         self.marked.last().map_or(0, |mark| mark.after)
     }
 
+    /// How often the source has said where it stands.
+    pub(super) fn marks(&self) -> usize {
+        self.marked.len()
+    }
+
     /// Where the source stands after so many records.
     pub(super) fn positions(&self, after: usize) -> Positions {
         let mut positions = Positions::default();

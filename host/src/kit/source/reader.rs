@@ -52,6 +52,8 @@ pub(super) struct Reader<'r> {
     pub(super) instance: SourceInstance,
     pub(super) should_stop: Arc<AtomicBool>,
     pub(super) haul: Haul,
+    /// How many of the haul's marks the source was told of as durable.
+    settled: usize,
 }
 
 impl<'r> Reader<'r> {
@@ -67,7 +69,7 @@ impl<'r> Reader<'r> {
         let mut instance = SourceInstance::new(&rig.plugin, setup).await?;
         let config = rig.config(generation);
         patiently(async || instance.open(&config).await).await?;
-        Ok(Self { rig, instance, should_stop, haul: Haul::default() })
+        Ok(Self { rig, instance, should_stop, haul: Haul::default(), settled: 0 })
     }
 
     /// The same as the first instance of a worker that has just started.
@@ -92,6 +94,21 @@ impl<'r> Reader<'r> {
         Ok(came)
     }
 
+    /// Tells a source that has paused what is durable, as the worker does: it may be what it waits for. What it says
+    /// to that is another check's business, as long as it lives.
+    async fn settle(&mut self) -> Result<(), Broken> {
+        let marks = self.haul.marks();
+        if marks == self.settled {
+            return Ok(());
+        }
+        self.settled = marks;
+        let positions = self.haul.positions(usize::MAX).json();
+        match self.instance.commit(&positions).await {
+            Ok(()) | Err(CallError::Guest { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Polls until there are `most` records, or nothing comes any more: there is more patience before the first
     /// `expected` have come.
     pub(super) async fn drain(&mut self, expected: usize, most: usize) -> Result<(), Broken> {
@@ -99,7 +116,10 @@ impl<'r> Reader<'r> {
         while self.haul.records.len() < most {
             match self.poll(self.ask()).await {
                 Ok(true) => (came, answered) = (Instant::now(), Instant::now()),
-                Ok(false) => answered = Instant::now(),
+                Ok(false) => {
+                    answered = Instant::now();
+                    self.settle().await?;
+                }
                 Err(Broken::Miss(miss)) => return Err(Broken::Miss(miss)),
                 Err(Broken::OnlyRetries(error)) => {
                     self.haul.retries += 1;

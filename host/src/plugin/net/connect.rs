@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -55,11 +56,20 @@ pub(super) fn target(uri: &Uri) -> Option<(NetScheme, &str, u16)> {
 impl Net {
     /// Connects to one of the addresses of `host` that are allowed.
     pub(super) async fn connect(&self, scheme: NetScheme, host: &str, port: u16) -> io::Result<Metered> {
+        self.connect_by(resolve, (scheme, host, port)).await
+    }
+
+    /// The same by another way to find addresses, which is asked once: a second answer might be another one.
+    pub(super) async fn connect_by(
+        &self,
+        find: impl AsyncFnOnce(&str) -> io::Result<Vec<IpAddr>>,
+        (scheme, host, port): (NetScheme, &str, u16),
+    ) -> io::Result<Metered> {
         // By name first: what is not granted is not even resolved.
         let _ = self.grants(scheme, host, port).map_err(io::Error::other)?;
         let place = self.place().map_err(io::Error::other)?;
         let connecting = async {
-            let found = resolve(host).await?;
+            let found = find(host).await?;
             let allowed = self.allowed((scheme, host, port), found).map_err(io::Error::other)?;
             let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
             for address in allowed {

@@ -18,7 +18,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, Sleep, timeout};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
 
 use super::connect::{Connector, target};
 use super::{Net, Refused, tls};
@@ -63,6 +67,30 @@ impl WasiHttpHooks for Http {
             Ok((response, done))
         })
     }
+}
+
+/// Defines `outgoing-handler`. Wasmtime's own reads the options of a request and leaves them in the table: a guest that
+/// gives some would have filled it after as many requests as it may have handles.
+pub(crate) fn add_to_linker<T: WasiHttpView + 'static>(l: &mut Linker<T>) -> wasmtime::Result<()> {
+    l.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap("handle", handle::<T>)
+}
+
+type Handled = Result<Resource<HostFutureIncomingResponse>, http_types::ErrorCode>;
+
+fn handle<T: WasiHttpView>(
+    mut store: StoreContextMut<'_, T>,
+    (request, options): (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>),
+) -> wasmtime::Result<(Handled,)> {
+    let mut http = store.data_mut().http();
+    let given = options.as_ref().map(|options| Resource::<RequestOptions>::new_own(options.rep()));
+    let sent = outgoing_handler::Host::handle(&mut http, request, options);
+    if let Some(given) = given {
+        let _ = http.table.delete(given)?;
+    }
+    Ok((match sent {
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(error.downcast()?),
+    },))
 }
 
 async fn send(

@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(super) use self::dial::{DialError, Dialled};
-pub(super) use self::http::Http;
+pub(super) use self::http::{Http, add_to_linker as add_http_to_linker};
 use self::metered::{Counted, Rate};
 pub(super) use self::sockets::{NetView, Resolved, Sockets};
 pub(crate) use self::tls::check_tls;

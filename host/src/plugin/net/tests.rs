@@ -1,5 +1,6 @@
 //! Attempts to get past the grants, on a listener of this machine's own that nobody may reach.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
@@ -110,6 +111,34 @@ async fn what_is_granted_is_reached_by_the_address_that_was_looked_at() {
             "{grant}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_address_leads_nowhere_else() {
+    let (listener, port) = listener().await;
+    // Wherever it leads in the world; this machine's own addresses have to be named.
+    let world = net(&format!("http://rebinds.example:{port}"));
+    let asked = Cell::new(0);
+    let answers: [&[[u8; 4]]; 3] =
+        [&[[127, 0, 0, 1]], &[[169, 254, 169, 254], [127, 0, 0, 1]], &[[0, 0, 0, 0]]];
+    for addresses in answers {
+        let lie = async |name: &str| {
+            assert_eq!(name, "rebinds.example");
+            asked.set(asked.get() + 1);
+            Ok(addresses.iter().map(|address| IpAddr::from(*address)).collect())
+        };
+        let connecting = world.connect_by(lie, (NetScheme::Http, "rebinds.example", port));
+        let error = connecting.await.map(drop).unwrap_err();
+        assert!(matches!(refusal(&error), Some(Refused::Address { .. })), "{addresses:?}: {error}");
+    }
+    assert_eq!(asked.get(), answers.len(), "each connection asks once, and connects to what it was told");
+    assert_eq!(world.counted.meters.connections(), 0);
+    // Of an answer that is half a lie the other half is where it connects to.
+    let own = net(&format!("http://127.0.0.0/8:{port}"));
+    let mixed = async |_: &str| Ok(vec![IpAddr::from([169, 254, 169, 254]), IpAddr::from([127, 0, 0, 1])]);
+    let connecting = own.connect_by(mixed, (NetScheme::Http, "rebinds.example", port));
+    let (_made, (_accepted, _)) = tokio::try_join!(connecting, listener.accept()).unwrap();
+    assert_eq!(own.counted.meters.connections(), 1);
 }
 
 #[tokio::test]

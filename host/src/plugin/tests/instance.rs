@@ -133,6 +133,20 @@ async fn a_loop_ends_at_its_deadline_and_lets_its_neighbours_run() {
 }
 
 #[tokio::test]
+async fn a_guest_gets_its_share_of_the_processor_and_no_more() {
+    let guest = Guest::source("greedy").does("poll", FOREVER);
+    let sandbox = Sandbox { cpu_max_permille: Some(50), call_timeout: Duration::from_millis(300), ..hasty() };
+    let setup = setup(sandbox);
+    let mut greedy = source_with(&guest, setup.clone()).await;
+    let error = greedy.poll(1, 1, WAIT, MOST).await.unwrap_err();
+    let told = error.to_string();
+    assert!(matches!(error, CallError::Deadline { held, .. } if held == setup.meters.held()), "{told}");
+    assert!(told.contains("ms of which `sandbox.greedy.cpu.max` held it back"), "{told}");
+    // How much it is follows from what the thread's clock counts, not from how busy the machine is: see `cpu`.
+    assert!(setup.meters.held() > Duration::ZERO, "{:?}", setup.meters);
+}
+
+#[tokio::test]
 async fn a_dropped_call_leaves_a_dead_instance() {
     let guest = Guest::source("dropped").does("poll", FOREVER);
     let mut source = source(&guest).await;

@@ -85,6 +85,27 @@ fn a_server_that_wants_less_is_asked_later_and_then_all_again() {
 }
 
 #[test]
+fn a_server_that_took_nothing_is_asked_by_one_request_until_it_takes_one() {
+    let (mut test, asked) =
+        served(&[("batch.size", "1"), ("retry.backoff.ms", "60000")], |_| Ok(Response::new(503)));
+    test.put(&numbered(0, 20)).unwrap();
+    assert_eq!(asked.borrow().len(), 5, "those that were under way");
+    let busy = Rc::new(Cell::new(true));
+    let gate = Rc::clone(&busy);
+    let (mut test, asked) = served(&[("batch.size", "1")], move |request| {
+        Ok(if gate.get() { Response::new(503).with_header("retry-after", "0") } else { taken(request) })
+    });
+    test.put(&numbered(0, 20)).unwrap();
+    for _ in 0..20 {
+        let before = asked.borrow().len();
+        test.put(&[]).unwrap();
+        assert!(asked.borrow().len() <= before + 2, "one at a time; a put turns twice");
+    }
+    busy.set(false);
+    await_durable(&mut test, 20);
+}
+
+#[test]
 fn what_the_server_does_not_take_now_goes_again_alone() {
     let times = Rc::new(Cell::new(0));
     let seen = Rc::clone(&times);
@@ -158,6 +179,20 @@ fn another_server_is_asked_when_one_fails() {
     await_durable(&mut test, 2);
     let hosts: Vec<_> = asked.borrow().iter().map(|request| request.url().authority().to_owned()).collect();
     assert_eq!(hosts, ["a:1", "b:2", "b:2"]);
+    // Also when an even number of requests have found it out.
+    let more = [
+        ("connection.url", "http://a:1,http://b:2"),
+        ("batch.size", "1"),
+        ("max.in.flight.requests", "2"),
+        ("retry.backoff.ms", "30"),
+    ];
+    let (mut test, asked) = served(&more, |request| {
+        Ok(if request.url().authority() == "a:1" { Response::new(503) } else { taken(request) })
+    });
+    test.put(&numbered(0, 4)).unwrap();
+    await_durable(&mut test, 4);
+    let hosts: Vec<_> = asked.borrow().iter().map(|request| request.url().authority().to_owned()).collect();
+    assert_eq!(hosts, ["a:1", "a:1", "b:2", "b:2", "b:2", "b:2"]);
 }
 
 #[test]
@@ -284,6 +319,14 @@ fn a_stop_sends_what_there_is_and_waits_for_it_a_bounded_time() {
     let (mut test, _) = sink(&[("flush.timeout.ms", "20")]);
     testing::http_silence();
     test.put(&numbered(0, 3)).unwrap();
+    let begun = Instant::now();
+    assert_eq!(test.pre_commit(Reason::Stop).unwrap()[0].offset, 0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // Not at all for a server that takes nothing until later than that.
+    let (mut test, asked) = served(&[], |_| Ok(Response::new(503).with_header("retry-after", "3600")));
+    test.put(&numbered(0, 3)).unwrap();
+    test.put(&[]).unwrap();
+    assert_eq!(asked.borrow().len(), 1);
     let begun = Instant::now();
     assert_eq!(test.pre_commit(Reason::Stop).unwrap()[0].offset, 0);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());

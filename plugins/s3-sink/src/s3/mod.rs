@@ -195,4 +195,69 @@ mod tests {
         assert!(url(&bucket(true, Some("http://h")).unwrap(), None).0.starts_with("http://h/b?"));
         assert!(bucket(true, Some("http://h/path")).is_err());
     }
+
+    /// The requests of AWS's documentation, "Examples: Signature Calculations", whose bucket is in the host.
+    #[test]
+    fn requests_to_a_bucket_in_the_host_are_signed_as_in_the_published_examples() {
+        let bucket = |store: &str| {
+            let place = Place {
+                bucket: "examplebucket".into(),
+                region: "us-east-1".into(),
+                store: Some(store.into()),
+                path_style: false,
+                access: "AKIAIOSFODNN7EXAMPLE".into(),
+                secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+                token: None,
+            };
+            Bucket::new(place, Duration::from_secs(1), Duration::from_secs(1)).unwrap()
+        };
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let check = |store: &str, ask: &Ask<'_>, wanted: (&str, &str)| {
+            let request = bucket(store).request(ask, then).unwrap();
+            assert_eq!(request.url().to_string(), wanted.0);
+            let authorization = request.headers().get("authorization").unwrap();
+            assert!(authorization.ends_with(&format!("Signature={}", wanted.1)), "{authorization}");
+        };
+        let headers = |all: &[(&str, &str)]| {
+            all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let (method, body) = (Method::Get, &[][..]);
+        let (range, query) = (headers(&[("range", "bytes=0-9")]), &[][..]);
+        check(
+            "https://s3.amazonaws.com",
+            &Ask { method, key: Some("test.txt"), query, headers: range, body },
+            (
+                "https://examplebucket.s3.amazonaws.com/test.txt",
+                "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+            ),
+        );
+        let headers = headers(&[
+            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+        ]);
+        let put = Ask {
+            method: Method::Put,
+            key: Some("test$file.text"),
+            query,
+            headers,
+            body: b"Welcome to Amazon S3.",
+        };
+        check(
+            "http://s3.amazonaws.com",
+            &put,
+            (
+                "http://examplebucket.s3.amazonaws.com/test%24file.text",
+                "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+            ),
+        );
+        let query = &[("max-keys", "2"), ("prefix", "J")][..];
+        check(
+            "https://s3.amazonaws.com",
+            &Ask { method, key: None, query, headers: Vec::new(), body },
+            (
+                "https://examplebucket.s3.amazonaws.com/?max-keys=2&prefix=J",
+                "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+            ),
+        );
+    }
 }
