@@ -12,13 +12,12 @@ use super::connector_keys::{
 };
 use super::converter::{CONVERTER_CLASSES, CONVERTERS, HEADER_CONVERTER_CLASSES, class_of};
 use super::definition::ConfigKey;
-use super::redact::HIDDEN;
+use super::redact::{HIDDEN, is_secret_name};
 use super::report::{KeyReport, ValidationReport};
 use super::validate::{Given, Values, report, validate_values};
 use super::version_range::VersionRange;
 use super::worker::WorkerConfig;
 use super::{Kind, Problem, Problems};
-use crate::kafka::is_secret_name;
 
 /// Reports on every key. What only several keys together show, or only the plugin knows, is not in it yet.
 pub(super) fn keys_report(
