@@ -12,13 +12,12 @@ use super::connector_keys::{
 };
 use super::converter::{CONVERTER_CLASSES, CONVERTERS, HEADER_CONVERTER_CLASSES, class_of};
 use super::definition::ConfigKey;
-use super::redact::HIDDEN;
+use super::redact::{HIDDEN, is_secret_name};
 use super::report::{KeyReport, ValidationReport};
 use super::validate::{Given, Values, report, validate_values};
 use super::version_range::VersionRange;
 use super::worker::WorkerConfig;
 use super::{Kind, Problem, Problems};
-use crate::kafka::is_secret_name;
 
 /// Reports on every key. What only several keys together show, or only the plugin knows, is not in it yet.
 pub(super) fn keys_report(
@@ -28,8 +27,9 @@ pub(super) fn keys_report(
 ) -> ValidationReport {
     let unfit = version_problem(values, described);
     let mut framework = framework(described, unfit.is_some());
+    name_versions(&mut framework, described);
     if unfit.is_none() {
-        describe(&mut framework, described, worker);
+        name_converters(&mut framework, worker);
     }
     let mut reports = validate_values(&framework, values);
     if unfit.is_none() {
@@ -65,13 +65,17 @@ fn framework(described: &Described<'_>, unfit: bool) -> Vec<ConfigKey> {
     keys
 }
 
-/// Writes into the definitions what this worker has: its versions of the plugin, and its converters.
-fn describe(keys: &mut [ConfigKey], described: &Described<'_>, worker: &WorkerConfig) {
+/// Writes into the definitions which versions of the plugin there are.
+fn name_versions(keys: &mut [ConfigKey], described: &Described<'_>) {
+    for key in keys.iter_mut().filter(|key| key.name == "connector.plugin.version") {
+        key.default_value = described.versions.last().cloned();
+        key.recommended_values = described.versions.to_vec();
+    }
+}
+
+/// Writes into the definitions which converters there are, and which are used where none is named.
+fn name_converters(keys: &mut [ConfigKey], worker: &WorkerConfig) {
     for key in keys {
-        if key.name == "connector.plugin.version" {
-            key.default_value = described.versions.last().cloned();
-            key.recommended_values = described.versions.to_vec();
-        }
         let default = match key.name.as_str() {
             "key.converter" => worker.converters.key.class(),
             "value.converter" => worker.converters.value.class(),

@@ -51,6 +51,7 @@ pub(crate) use self::nearest::nearest;
 pub(crate) use self::net::{NetGrant, NetScheme, address, plain};
 pub(crate) use self::problem::{Problem, Problems};
 pub(crate) use self::properties::Properties;
+pub(crate) use self::redact::is_secret_name;
 pub(crate) use self::report::{Advice, KeyReport, NULL_VALUE, ValidationReport};
 pub(crate) use self::rest::{Listener, RestConfig};
 pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};

@@ -173,6 +173,13 @@ fn base64_within(value: &str, before: usize) -> String {
     encoded.get(from..to).unwrap_or_default().iter().copied().map(char::from).collect()
 }
 
+/// Whether a name, Java's or librdkafka's, says that its value must not be shown.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    ["password", "secret", "passphrase", "token", "jaas", "pem", "keystore.key", "certificate"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,5 +43,5 @@ pub(crate) use native::{Message, TimestampKind};
 pub(crate) use partition::TopicPartition;
 pub(crate) use prefetch::{PrefetchBudget, PrefetchShare};
 pub(crate) use producer::{Ack, Lane, Outgoing, Producer, Producers, SendError};
-pub(crate) use settings::{ClientKind, ClientSettings, ClientSource, is_secret_name, resolve};
+pub(crate) use settings::{ClientKind, ClientSettings, ClientSource, resolve};
 pub(crate) use topics::{TopicError, TopicSpec};

@@ -99,6 +99,10 @@ impl Manifest {
             });
             let fits = key.default_value.as_deref().is_none_or(|value| key.kind.accepts(value));
             demand(fits, &|| format!("the default of setting {:?} is no {:?}", key.name, key.kind));
+            let decides = |other: &ConfigKey| key.visible_if.as_ref().is_none_or(|it| it.key == other.name);
+            demand(self.config.iter().any(decides), &|| {
+                format!("what setting {:?} is visible by is no setting", key.name)
+            });
         }
         problems
     }
@@ -148,9 +152,10 @@ mod tests {
             .replace("file-source", "File Source")
             .replace("[1]", "[2]")
             .replace("\"3\"", "\"three\"")
-            .replace("FileStreamSource\"]", "a b\"]");
+            .replace("FileStreamSource\"]", "a b\"]")
+            .replace("\"more\":1", "\"visible_if\":{\"key\":\"nothing\",\"one_of\":[\"x\"]}");
         let error = Manifest::parse(&bad).unwrap_err();
-        assert_eq!(error.problems.len(), 4, "{error}");
+        assert_eq!(error.problems.len(), 5, "{error}");
     }
 
     #[test]

@@ -115,7 +115,8 @@ mod tests {
             .doc("Does.")
             .capability("fs")
             .config(ConfigKey::string("file").non_empty().group("File").doc("The file."))
-            .config(ConfigKey::int("n").default(5).min(1).low().dependents(["file"]));
+            .config(ConfigKey::int("n").default(5).min(1).low().dependents(["file"]))
+            .config(ConfigKey::string("m").optional().recommend(["x"]).visible_if("n", ["5"]));
         let expected = json!({
             "name": "b", "version": "1.2.3", "kind": "source", "class": "a.B", "aliases": ["B"],
             "doc": "Does.", "batch_versions": [1], "capabilities": ["fs"], "watch": false,
@@ -128,6 +129,10 @@ mod tests {
                   "importance": "LOW", "documentation": "", "group": null, "order": -1,
                   "width": "NONE", "display_name": "n", "dependents": ["file"],
                   "validator": { "min": 1 } },
+                { "name": "m", "type": "STRING", "required": false, "default_value": null,
+                  "importance": "HIGH", "documentation": "", "group": null, "order": -1,
+                  "width": "NONE", "display_name": "m", "dependents": [], "validator": null,
+                  "recommended_values": ["x"], "visible_if": { "key": "n", "one_of": ["5"] } },
             ],
         });
         assert_eq!(manifest.to_json("b", "1.2.3", "source"), expected);

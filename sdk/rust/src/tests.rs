@@ -45,6 +45,13 @@ impl Source for Steps {
         }
     }
 
+    fn advise(config: &Config, advice: &mut Advice) {
+        if config.topic == "some" {
+            advice.recommend("topic", ["a", "b"]);
+            advice.show("fault", false);
+        }
+    }
+
     fn open(config: Config, context: &SourceContext) -> Result<Self, Error> {
         assert_eq!((context.connector(), context.task(), context.tasks()), ("test", 0, 1));
         let mut offsets = context.offsets(&[json!({ "next": 1 }), json!({ "next": 2 })])?;
@@ -139,6 +146,8 @@ fn validation_tells_what_the_definition_and_the_plugin_find() {
     assert_eq!(validate("good"), "");
     let expected = r#"{"errors":{"topic":["Invalid value bad for configuration topic: Not this one"]}}"#;
     assert_eq!(validate("bad"), expected);
+    let advice = r#"{"errors":{},"recommended_values":{"topic":["a","b"]},"visible":{"fault":false}}"#;
+    assert_eq!(validate("some"), advice);
 }
 
 /// Fails records whose value is `bad`, and asks for things.

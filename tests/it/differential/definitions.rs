@@ -10,6 +10,11 @@ use serde_json::Value;
 /// Settings of Transom's FileStream plugins that Java's have not.
 const OURS: &[&str] = &["line.max.bytes"];
 
+/// Whether an aspect is one of these, and there for successes alone.
+pub(super) fn is_told(aspect: &str) -> bool {
+    aspect.contains('.') || ["keys", "error_count", "name", "groups"].contains(&aspect)
+}
+
 /// What a body says, if it is a validation or a list of definitions.
 pub(super) fn aspects(body: &Value, versions: &[&str]) -> Option<Vec<(String, String)>> {
     if let Some(keys) = body.as_array()

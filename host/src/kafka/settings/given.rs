@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{Row, Treatment, Who, is_secret_name};
+use super::row::{Row, Treatment, Who};
 use super::{ClientKind, ClientSource, is_client_key, table};
-use crate::config::{Problem, Problems, nearest};
+use crate::config::{Problem, Problems, is_secret_name, nearest};
 
 /// Where a value was written; the later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

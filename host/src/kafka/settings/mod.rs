@@ -28,9 +28,7 @@ use std::fmt;
 
 use self::given::Given;
 use self::row::Outcome;
-use crate::config::{OverridePolicy, Problems};
-
-pub(crate) use self::row::is_secret_name;
+use crate::config::{OverridePolicy, Problems, is_secret_name};
 
 /// What librdkafka is given. Clients whose settings are equal can be one client.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -71,7 +69,7 @@ impl fmt::Debug for ClientSettings {
         let shown = self
             .0
             .iter()
-            .map(|(name, value)| (name, if row::is_secret_name(name) { "[hidden]" } else { value.as_str() }));
+            .map(|(name, value)| (name, if is_secret_name(name) { "[hidden]" } else { value.as_str() }));
         f.debug_map().entries(shown).finish()
     }
 }

@@ -222,10 +222,3 @@ fn definition(key: &str, kind: Type, min: Option<i64>) -> ConfigKey {
         visible_if: None,
     }
 }
-
-/// Whether a name, Java's or librdkafka's, says that its value must not be shown.
-pub(crate) fn is_secret_name(name: &str) -> bool {
-    ["password", "secret", "passphrase", "token", "jaas", "pem", "keystore.key", "certificate"]
-        .iter()
-        .any(|word| name.contains(word))
-}
