@@ -46,8 +46,8 @@ test-systems:
 	@sh tests/scripts/setup.sh test
 	@sh tests/scripts/kafka-jars.sh >/dev/null
 	@sh tests/scripts/elasticsearch.sh >/dev/null
-	@sh tests/scripts/schemathesis.sh >/dev/null
-	@sh tests/scripts/kafka-connect-py.sh >/dev/null
+	@sh tests/scripts/python-tool.sh schemathesis >/dev/null
+	@sh tests/scripts/python-tool.sh kafka-connect-py >/dev/null
 	$(CARGO) build -p transom
 	$(CARGO) test -p transom-tests --test it systems_ -- --ignored
 

@@ -5,6 +5,7 @@
 
 mod distributed;
 mod plugin_test;
+mod serving;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,11 +18,12 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::serving::{bind, serve};
 use crate::cluster::ClusterError;
 use crate::config::{self, ConnectorFile, Mode, Problems, WorkerConfig};
 use crate::demo;
 use crate::plugin::{self, Engine, EngineSettings};
-use crate::rest::{BindError, Server};
+use crate::rest::BindError;
 use crate::telemetry::{FilterError, Format, Loggers};
 use crate::version;
 use crate::worker::{Start, StartError, Worker, WorkerError};
@@ -263,32 +265,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 async fn run_standalone(arguments: Standalone, loggers: Loggers) -> Result<(), Error> {
     let (mut config, connectors) = read_files(&arguments)?;
     let mut stop = on_signal()?;
-    let server = Server::bind(&config.rest).await?;
-    let addresses = server.addresses().to_vec();
-    // Whoever asked for port 0 is reached at the port that it became.
-    if let (Some(host), Some(address)) = (config.advertised.strip_suffix(":0"), addresses.first()) {
-        config.advertised = format!("{host}:{}", address.port());
-    }
+    let server = bind(&mut config).await?;
     let worker = Worker::start(Start { config, program: program()?, loggers })?;
-    tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
-    let (stop_serving, stopped) = oneshot::channel();
-    let serving = tokio::spawn(server.serve(worker.clone(), async {
-        // Dropped or sent: it is time.
-        let _: Result<(), _> = stopped.await;
-    }));
-    let created = tokio::select! {
-        created = async {
-            worker.create_from_files(connectors).await?;
-            std::future::pending().await
-        } => created,
-        // The sender lives until the process ends.
-        _ = &mut stop => Ok(()),
-    };
-    worker.shutdown().await;
-    let _ = stop_serving.send(());
-    let _ = serving.await;
-    tracing::info!("the worker has stopped");
-    created.map_err(|error: StartError| error.into())
+    let created = serve(server, &worker, async {
+        tokio::select! {
+            created = async {
+                worker.create_from_files(connectors).await?;
+                std::future::pending().await
+            } => created,
+            // The sender lives until the process ends.
+            _ = &mut stop => Ok(()),
+        }
+    });
+    created.await.map_err(|error: StartError| error.into())
 }
 
 fn read_files(arguments: &Standalone) -> Result<(WorkerConfig, Vec<ConnectorFile>), Error> {

@@ -13,6 +13,29 @@ pub struct Run {
     pub cpu_ms: f64,
 }
 
+/// Measures both sides, in turn the first, since a server gets faster all the time. Of so many runs the `warm` first are
+/// not among the pairs that are returned.
+pub fn in_turn<S>(
+    sides: &mut S,
+    warm: usize,
+    runs: usize,
+    native: impl Fn(&mut S) -> Run,
+    plugin: impl Fn(&mut S, usize) -> Run,
+) -> Vec<(Run, Run)> {
+    let both = |run: usize| {
+        let pair = if run.is_multiple_of(2) {
+            let native = native(sides);
+            (native, plugin(sides, run))
+        } else {
+            let plugin = plugin(sides, run);
+            (native(sides), plugin)
+        };
+        eprintln!("  run {run}: native {:?}\n         plugin {:?}", pair.0, pair.1);
+        pair
+    };
+    (0..warm + runs).map(both).collect::<Vec<_>>().split_off(warm)
+}
+
 /// Prints the medians of runs of `total` records, first of each pair the native client's, and how they compare.
 pub fn compare(what: &str, runs: &[(Run, Run)], total: usize) {
     let median = |of: &dyn Fn(&(Run, Run)) -> f64| {

@@ -6,11 +6,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tokio::sync::oneshot;
 
-use super::{Error, on_signal, program, version_line};
+use super::serving::{bind, serve};
+use super::{Error, on_signal, program};
 use crate::config::{self, Mode, WorkerConfig};
-use crate::rest::Server;
 use crate::telemetry::Loggers;
 use crate::worker::{Start, Worker};
 
@@ -47,28 +46,13 @@ pub(super) fn help() -> String {
 pub(super) async fn run(arguments: Arguments, loggers: Loggers) -> Result<(), Error> {
     let mut config = config::load_worker(Mode::Distributed, &arguments.worker)?;
     let mut stop = on_signal()?;
-    let server = Server::bind(&config.rest).await?;
-    let addresses = server.addresses().to_vec();
-    // Whoever asked for port 0 is reached at the port that it became.
-    if let (Some(host), Some(address)) = (config.advertised.strip_suffix(":0"), addresses.first()) {
-        config.advertised = format!("{host}:{}", address.port());
-    }
+    let server = bind(&mut config).await?;
     let worker = tokio::select! {
         started = start(config, loggers) => started?,
         _ = &mut stop => return Ok(()),
     };
-    tracing::info!(version = version_line(), listeners = ?addresses, "the worker is ready");
-    let (stop_serving, stopped) = oneshot::channel();
-    let serving = tokio::spawn(server.serve(worker.clone(), async {
-        // Dropped or sent: it is time.
-        let _: Result<(), _> = stopped.await;
-    }));
     // The sender lives until the process ends.
-    let _ = stop.await;
-    worker.shutdown().await;
-    let _ = stop_serving.send(());
-    let _ = serving.await;
-    tracing::info!("the worker has stopped");
+    let _ = serve(server, &worker, stop).await;
     Ok(())
 }
 

@@ -148,15 +148,7 @@ fn record(key: String, status: Option<&Status>) -> KeyValue {
 
 fn parse(value: &[u8]) -> Result<Status, String> {
     let value: Value<'_> = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-    let state = match value.state {
-        "UNASSIGNED" => State::Unassigned,
-        "RUNNING" => State::Running,
-        "PAUSED" => State::Paused,
-        "STOPPED" => State::Stopped,
-        "FAILED" => State::Failed,
-        "RESTARTING" => State::Restarting,
-        other => return Err(format!("an unknown state: {other}")),
-    };
+    let state = State::parse(value.state).ok_or_else(|| format!("an unknown state: {}", value.state))?;
     let trace = value.trace.filter(|trace| !trace.is_empty());
     Ok(Status { state, trace, worker: value.worker_id, version: value.version })
 }

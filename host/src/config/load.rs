@@ -170,13 +170,10 @@ fn from_json(path: &Path, bytes: &[u8]) -> Result<(Option<String>, RawConfig, Ta
         return Ok((None, settings(object)?, Target::Running));
     }
     let request: Request = serde_json::from_value(Value::Object(object)).map_err(malformed)?;
-    let target = match request.initial_state.as_deref().unwrap_or("RUNNING").to_ascii_uppercase().as_str() {
-        "RUNNING" => Target::Running,
-        "PAUSED" => Target::Paused,
-        "STOPPED" => Target::Stopped,
-        other => {
-            return Err(one(Problem::new("initial_state", other, "must be RUNNING, PAUSED or STOPPED")));
-        }
+    let word = request.initial_state.unwrap_or_else(|| "RUNNING".to_owned());
+    let Some(target) = Target::parse(&word) else {
+        let shown = word.to_ascii_uppercase();
+        return Err(one(Problem::new("initial_state", shown, "must be RUNNING, PAUSED or STOPPED")));
     };
     Ok((Some(request.name), settings(request.config)?, target))
 }

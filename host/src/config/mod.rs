@@ -96,3 +96,15 @@ pub(crate) enum Target {
     /// It has no tasks.
     Stopped,
 }
+
+impl Target {
+    /// Of an `initial_state`, in lower or upper case.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word.to_ascii_uppercase().as_str() {
+            "RUNNING" => Some(Self::Running),
+            "PAUSED" => Some(Self::Paused),
+            "STOPPED" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}

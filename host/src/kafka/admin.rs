@@ -140,15 +140,17 @@ impl Admin {
         if !self.partition_counts(&Subscription::Topics(vec![name.to_owned()])).await?.is_empty() {
             return Ok(());
         }
+        self.create(&new_topic(name, Some(1), replication)).await?
+    }
+
+    /// Makes a topic. The inner error is the broker's refusal; that somebody else was quicker is none.
+    pub(super) async fn create(&self, topic: &NewTopic<'_>) -> Result<Result<(), KafkaError>, KafkaError> {
         let (admin, options) = self.full()?;
-        let replication = replication.map_or(-1, i32::from);
-        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(replication));
-        let made = admin.create_topics([&topic], &options).await.map_err(|error| translate(&error))?;
-        match made.into_iter().next() {
-            // Somebody else was quicker.
+        let made = admin.create_topics([topic], &options).await.map_err(|error| translate(&error))?;
+        Ok(match made.into_iter().next() {
             Some(Err((_, code))) if code != Code::TopicAlreadyExists => Err(error_of(code as i32)),
             _ => Ok(()),
-        }
+        })
     }
 
     /// A group. One that nobody knows has no members; nor has one that may not be looked at, or whose broker cannot
@@ -205,6 +207,12 @@ impl From<&GroupInfo> for Group {
 /// Whether an assignment, as members write it, names a topic: a version of two bytes, then how many there are.
 fn has_topics(assignment: &[u8]) -> bool {
     assignment.get(2..6).is_some_and(|count| count != [0; 4])
+}
+
+/// `None`: the broker's default.
+pub(super) fn new_topic(name: &str, partitions: Option<u32>, replication: Option<u16>) -> NewTopic<'_> {
+    let partitions = partitions.map_or(-1, |count| i32::try_from(count).unwrap_or(i32::MAX));
+    NewTopic::new(name, partitions, TopicReplication::Fixed(replication.map_or(-1, i32::from)))
 }
 
 pub(super) fn translate(error: &RdError) -> KafkaError {

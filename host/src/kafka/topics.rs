@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::admin::{NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::ResourceSpecifier;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use thiserror::Error;
 
-use super::admin::translate;
+use super::admin::{new_topic, translate};
 use super::native::error_of;
 use super::{Admin, KafkaError, Subscription};
 
@@ -99,28 +99,20 @@ impl Admin {
 
     async fn create_compacted(&self, spec: &TopicSpec) -> Result<(), TopicError> {
         let kafka = |source| TopicError::Kafka { name: spec.name.clone(), key: spec.key, source };
-        let (admin, options) = self.full().map_err(kafka)?;
-        let partitions = spec.partitions.map_or(-1, |count| i32::try_from(count).unwrap_or(i32::MAX));
-        let replication = spec.replication.map_or(-1, i32::from);
-        let mut topic = NewTopic::new(&spec.name, partitions, TopicReplication::Fixed(replication));
+        let mut topic = new_topic(&spec.name, spec.partitions, spec.replication);
         for (name, value) in &spec.settings {
             topic = topic.set(name, value);
         }
-        let topic = topic.set("cleanup.policy", "compact");
-        let made = admin.create_topics([&topic], &options).await.map_err(|error| kafka(translate(&error)))?;
-        match made.into_iter().next() {
-            // Somebody else was quicker, and what it made is looked at.
-            None | Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) => {
-                tracing::info!("topic {} made", spec.name);
-                Ok(())
-            }
-            Some(Err((_, code))) => Err(TopicError::Refused {
-                name: spec.name.clone(),
-                key: spec.key,
-                replication: spec.replication.map_or("of the broker's default".to_owned(), |f| f.to_string()),
-                source: error_of(code as i32),
-            }),
-        }
+        let made = self.create(&topic.set("cleanup.policy", "compact")).await.map_err(kafka)?;
+        made.map_err(|source| TopicError::Refused {
+            name: spec.name.clone(),
+            key: spec.key,
+            replication: spec.replication.map_or("of the broker's default".to_owned(), |f| f.to_string()),
+            source,
+        })?;
+        // By somebody else, if that was quicker: what it made is looked at.
+        tracing::info!("topic {} made", spec.name);
+        Ok(())
     }
 
     /// `None`: nobody tells us, as it may be forbidden.

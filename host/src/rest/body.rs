@@ -174,14 +174,11 @@ fn initial_state(member: &str, raw: &RawValue) -> Result<Target, ApiError> {
         return Err(ApiError::unreadable(message));
     }
     let Some(word) = text(member, raw)? else { return Ok(Target::Running) };
-    match word.to_ascii_uppercase().as_str() {
-        "RUNNING" => Ok(Target::Running),
-        "PAUSED" => Ok(Target::Paused),
-        "STOPPED" => Ok(Target::Stopped),
-        _ => Err(ApiError::unreadable(format!(
+    Target::parse(&word).ok_or_else(|| {
+        ApiError::unreadable(format!(
             "Cannot construct instance of `initial_state` from \"{word}\": it must be RUNNING, PAUSED or STOPPED"
-        ))),
-    }
+        ))
+    })
 }
 
 /// A body, checked to be JSON; `None` for none, or for null.

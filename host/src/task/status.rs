@@ -18,6 +18,14 @@ pub(crate) enum State {
 }
 
 impl State {
+    const ALL: [Self; 6] =
+        [Self::Unassigned, Self::Running, Self::Paused, Self::Stopped, Self::Failed, Self::Restarting];
+
+    /// Of the word used in the REST API.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
     /// The word used in the REST API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

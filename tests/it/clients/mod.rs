@@ -211,7 +211,7 @@ fn both(programs: &str) -> (Vec<Outcome>, Vec<Outcome>) {
 #[test]
 #[ignore = "takes minutes"]
 fn systems_kafka_connect_py_does_all_it_can() {
-    let programs = installed("kafka-connect-py.sh", &[]);
+    let programs = installed("python-tool.sh", &["kafka-connect-py"]);
     assert_whole_surface(&programs);
     let (java, ours) = both(&programs);
     let mut report = String::new();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use transom_tests::measure::{Run, compare};
+use transom_tests::measure::{Run, compare, in_turn};
 use transom_tests::process::Usage;
 use transom_tests::search::opensearch;
 use ureq::Agent;
@@ -151,19 +151,8 @@ fn documents_a_second_beside_a_native_client() {
         let value = |number: usize| json!({ "n": number, "at": 1_700_000_000_000_u64 + number as u64, "text": "x".repeat(size - 40) });
         let record = |number: usize| Record::keyed(format!("key-{number}"), value(number).to_string());
         kafka().produce(&job.topic, (0..total).map(record));
-        let mut runs = Vec::new();
-        for run in 0..WARM + RUNS {
-            // In turn the first, since the server gets faster all the time.
-            let pair = if run % 2 == 0 {
-                let native = native(search, &job.topic, total);
-                (native, plugin(&mut job, run, total))
-            } else {
-                let plugin = plugin(&mut job, run, total);
-                (native(search, &job.topic, total), plugin)
-            };
-            eprintln!("  run {run}: native {:?}\n         plugin {:?}", pair.0, pair.1);
-            runs.push(pair);
-        }
-        compare(&format!("{total} documents of {size} bytes"), &runs[WARM..], total);
+        let native = |job: &mut Job| native(search, &job.topic, total);
+        let runs = in_turn(&mut job, WARM, RUNS, native, |job, run| plugin(job, run, total));
+        compare(&format!("{total} documents of {size} bytes"), &runs, total);
     }
 }

@@ -31,7 +31,7 @@ fn fuzz(served: &Served, python: &str, examples: &str, more: &[&str]) {
 #[test]
 #[ignore = "takes minutes"]
 fn systems_schemathesis() {
-    let python = installed("schemathesis.sh", &[]);
+    let python = format!("{}/python3", installed("python-tool.sh", &["schemathesis"]));
     let mut served = Served::logging("error,transom::rest=debug");
     fuzz(&served, &python, "180", &[]);
     // And once more about a connector that is there, so that answers are more than that there is none.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use transom_tests::measure::{Run, compare};
+use transom_tests::measure::{Run, compare, in_turn};
 use transom_tests::process::Usage;
 
 use super::*;
@@ -151,22 +151,8 @@ fn objects_beside_a_native_client() {
         job.worker.await_running(&job.connector, 1);
         let _ = job.worker.rest().delete(&format!("/connectors/{}", job.connector));
         job.produce(case.records);
-        let mut runs = Vec::new();
-        for run in 0..WARM + RUNS {
-            let pair = if run % 2 == 0 {
-                let native = native(&job.topic, &case);
-                (native, plugin(&mut job, &case, run))
-            } else {
-                let plugin = plugin(&mut job, &case, run);
-                (native(&job.topic, &case), plugin)
-            };
-            eprintln!("  run {run}: native {:?}\n         plugin {:?}", pair.0, pair.1);
-            runs.push(pair);
-        }
-        compare(
-            &format!("{} records of {} bytes, {codec}", case.records, case.size),
-            &runs[WARM..],
-            case.records,
-        );
+        let native = |job: &mut Job| native(&job.topic, &case);
+        let runs = in_turn(&mut job, WARM, RUNS, native, |job, run| plugin(job, &case, run));
+        compare(&format!("{} records of {} bytes, {codec}", case.records, case.size), &runs, case.records);
     }
 }
