@@ -28,7 +28,7 @@ use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
 use self::kept::Kept;
 pub(crate) use self::lead::Turn;
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, RestConfig};
+use crate::config::{ConfigKey, ConnectorConfig, RestConfig, VersionRange, unfit};
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services};
 use crate::lock::unpoisoned;
@@ -299,7 +299,7 @@ impl Worker {
         }
     }
 
-    /// The newest version of every plugin.
+    /// Every version of every plugin.
     pub(crate) fn plugins(&self) -> Vec<PluginInfo> {
         let list = self.inner.services.registry.list();
         list.iter().map(|plugin| plugin_info(plugin)).collect()
@@ -308,16 +308,29 @@ impl Worker {
     /// The definition of a plugin's own settings, then those of the worker.
     ///
     /// # Errors
-    /// There is no such plugin.
-    pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
+    /// There is no such plugin, or none that the range `version` allows.
+    pub(crate) fn plugin_config(
+        &self,
+        class: &str,
+        version: Option<&str>,
+    ) -> Result<Vec<ConfigKey>, WorkerError> {
+        let registry = &self.inner.services.registry;
+        let versions = registry.versions(class);
+        if versions.is_empty() {
+            return Err(WorkerError::NotFound(format!("Unknown plugin {class}.")));
+        }
+        if let Some(problem) = version.and_then(|wanted| unfit(class, wanted, &versions)) {
+            return Err(WorkerError::BadRequest(problem));
+        }
+        let wanted = version.and_then(|wanted| VersionRange::parse(wanted).ok().flatten());
         let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
-        let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
+        let plugin = registry.pick(class, wanted.as_ref()).ok_or_else(unknown)?;
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
         let mut missing: Vec<_> =
             common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
         for key in missing.iter_mut().filter(|key| key.name == "connector.plugin.version") {
-            key.default_value = Some(plugin.version().to_string());
+            key.default_value = versions.last().cloned();
         }
         Ok(own.into_iter().chain(missing).collect())
     }
@@ -364,9 +377,11 @@ impl Worker {
     /// A configuration that was found good once; the plugin is not asked again.
     fn parsed(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let services = &self.inner.services;
-        let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
-        let version = plugin.version().to_string();
-        ConnectorConfig::parse(raw, &plugin.described(&version), &services.config)
+        let class = raw.get("connector.class").map_or("", String::as_str);
+        let newest = self.plugin(class)?;
+        let plugin = services.registry.pick(class, VersionRange::of(&raw).as_ref()).unwrap_or(newest);
+        let versions = services.registry.versions(class);
+        ConnectorConfig::parse(raw, &plugin.described(&versions), &services.config)
             .map_err(WorkerError::InvalidConfig)
     }
 }

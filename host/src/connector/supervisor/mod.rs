@@ -43,6 +43,10 @@ pub(super) struct Supervisor {
     outdated: bool,
     /// Over its consumer group.
     watch: Option<Watch>,
+    /// The code before `plugin`, while that has not proved itself.
+    before: Option<Arc<Plugin>>,
+    /// The content of code that was rolled back: not taken again by itself.
+    put_aside: Option<String>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
     closing: watch::Receiver<bool>,
@@ -63,6 +67,8 @@ impl Supervisor {
             config,
             target,
             plugin: None,
+            before: None,
+            put_aside: None,
             tasks: Tasks::noting(shown.topics().clone()),
             shown,
             observer: None,
@@ -90,10 +96,39 @@ impl Supervisor {
                 }
                 () = self.tasks.swapped(self.swapping.front().copied()) => self.swap_next(),
                 word = Observer::hear(self.observer.as_mut()) => self.heed(word).await,
-                _ = look.tick() => if self.tasks.take_reconfigure() { self.replan().await },
+                _ = look.tick() => self.look().await,
             }
         }
         self.stop(self.services.config.shutdown_timeout).await;
+    }
+
+    /// Does what tasks ask for without a word: another plan, the way back from new code.
+    async fn look(&mut self) {
+        if self.tasks.take_reconfigure() {
+            self.replan().await;
+        }
+        if let Some(report) = self.plugin.as_ref().and_then(|plugin| self.tasks.rolled_back(plugin.sha256()))
+        {
+            self.go_back(&report).await;
+        }
+    }
+
+    /// The newest code that the configuration allows.
+    fn pick(&self) -> Option<Arc<Plugin>> {
+        self.services.registry.pick(&self.config.class, self.config.version.as_ref())
+    }
+
+    fn no_plugin(&self) -> String {
+        let class = &self.config.class;
+        let versions = self.services.registry.versions(class);
+        match &self.config.version {
+            Some(range) if !versions.is_empty() => format!(
+                "no plugin for connector.class={class} with connector.plugin.version={range} in plugin.path; its \
+                 versions there: {}",
+                versions.join(", ")
+            ),
+            _ => format!("no plugin for connector.class={class} in plugin.path"),
+        }
     }
 
     /// Carries a command out. Some: the connector has ended.
@@ -108,7 +143,7 @@ impl Supervisor {
                 self.configure(*config).await;
                 let _ = done.send(());
             }
-            Command::Swap(plugin) => self.swap(plugin).await,
+            Command::Swap => self.swap().await,
             Command::PluginProblem(problem) => self.shown.set_plugin_problem(problem),
             Command::Restart(what, done) => {
                 self.announce(what);
@@ -143,7 +178,7 @@ impl Supervisor {
         self.stop(self.services.config.shutdown_timeout).await;
         self.config = config;
         self.shown.set_config(&self.config);
-        self.plugin = self.services.registry.find(&self.config.class).filter(|_| stay);
+        self.plugin = self.pick().filter(|_| stay);
         let _ = self.begin(tasks);
         self.outdated = !self.tasks.is_empty();
         self.reach().await;
@@ -222,11 +257,12 @@ impl Supervisor {
 
     /// Plans and starts the tasks.
     async fn start(&mut self) {
-        let class = &self.config.class;
-        let Some(plugin) = self.services.registry.find(class) else {
-            return self.fail(format!("no plugin for connector.class={class} in plugin.path"));
+        let Some(plugin) = self.pick() else {
+            // Whatever comes is new then, also what ran here before.
+            self.plugin = None;
+            return self.fail(self.no_plugin());
         };
-        self.plugin = Some(plugin.clone());
+        (self.plugin, self.before) = (Some(plugin.clone()), None);
         self.shown.set_code(plugin.kind(), code_version(&plugin));
         if self.watches() {
             return self.observe().await;
