@@ -26,6 +26,7 @@ mod producers;
 mod rebalances;
 mod records;
 mod released;
+mod reload;
 mod rest;
 mod s3;
 mod secrets;

@@ -28,6 +28,8 @@ pub(crate) struct ConnectorConfig {
     /// `connector.plugin.version`: none is the newest.
     pub(crate) version: Option<VersionRange>,
     pub(crate) tasks_max: u32,
+    /// `config.action.reload`: whether it is started anew when what it refers to has changed.
+    pub(crate) reload: bool,
     /// What a sink reads; empty when `topics_regex` says it.
     pub(crate) topics: Vec<String>,
     /// A pattern that matches whole names.
@@ -140,6 +142,7 @@ impl ConnectorConfig {
             class: reader.text("connector.class").unwrap_or_default(),
             kind,
             version: VersionRange::of(resolved),
+            reload: reader.text("config.action.reload").is_none_or(|text| !text.eq_ignore_ascii_case("none")),
             tasks_max: u32::try_from(reader.integer("tasks.max")).unwrap_or(1),
             topics,
             topics_regex,

@@ -1,6 +1,7 @@
 //! The actor that owns a connector.
 
 mod keep;
+mod reload;
 mod restart;
 mod swap;
 
@@ -19,8 +20,9 @@ use crate::connector::lifecycle::{Step, Target, reached, step};
 use crate::connector::observer::{Observer, Word};
 use crate::connector::plan::TaskConfig;
 use crate::connector::status::State;
+use crate::connector::supervisor::reload::Reload;
 use crate::connector::tasks::Tasks;
-use crate::connector::{Command, Services, Shown, plan};
+use crate::connector::{Command, Restart, Services, Shown, plan};
 use crate::plugin::Plugin;
 use crate::task::context::{Duty, Order, code_version};
 use crate::task::restart::BY_HAND;
@@ -49,6 +51,8 @@ pub(super) struct Supervisor {
     put_aside: Option<String>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
+    /// Of what the configuration refers to.
+    reload: Option<Reload>,
     closing: watch::Receiver<bool>,
     /// The tasks are another worker's, and were not planned by this one.
     adopted: bool,
@@ -75,6 +79,7 @@ impl Supervisor {
             outdated: false,
             watch: None,
             swapping: VecDeque::new(),
+            reload: None,
             closing,
             adopted: false,
         }
@@ -110,6 +115,9 @@ impl Supervisor {
         if let Some(report) = self.plugin.as_ref().and_then(|plugin| self.tasks.rolled_back(plugin.sha256()))
         {
             self.go_back(&report).await;
+        }
+        if self.target == Target::Running && Reload::is_news(self.reload.as_mut(), &self.config).await {
+            self.restart(Restart { include_tasks: true, only_failed: false }).await;
         }
     }
 
@@ -190,6 +198,10 @@ impl Supervisor {
             self.stop(self.services.config.shutdown_timeout).await;
         }
         let step = step(self.target, self.is_active());
+        if step == Step::Start {
+            // Before the tasks read it, so that no change is missed in between.
+            self.reload = Reload::of(&self.config).await;
+        }
         match step {
             Step::Start => self.start().await,
             Step::Stop => self.stop(self.services.config.shutdown_timeout).await,
