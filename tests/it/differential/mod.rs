@@ -172,7 +172,8 @@ fn transcript(steps: &[Step], sides: [&[Option<Seen>]; 3]) -> String {
     let mut text = String::new();
     for (number, step) in steps.iter().enumerate() {
         let raw = |side: usize| sides[side][number].as_ref().map_or("", |seen| seen.raw.as_str());
-        writeln!(text, "{} {:?}\n  J {}\n  T {}\n  D {}", step.at, step.what, raw(0), raw(1), raw(2)).unwrap();
+        writeln!(text, "{} {:?}\n  J {}\n  T {}\n  D {}", step.at, step.what, raw(0), raw(1), raw(2))
+            .unwrap();
     }
     text
 }
