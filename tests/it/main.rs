@@ -21,6 +21,7 @@ mod main_job;
 mod membership;
 mod memory;
 mod million;
+mod neighbours;
 mod patterns;
 mod producers;
 mod rebalances;
