@@ -64,7 +64,7 @@ fn kinds(target: Option<&str>) -> &'static [&'static str] {
     match target {
         None => &["create", "create paused", "create stopped", "put"],
         Some("STARTED") => {
-            &["put", "patch", "delete", "pause", "stop", "stop", "restart", "topics", "logger", "stop"]
+            &["put", "patch", "delete", "pause", "stop", "stop", "restart", "topics", "logger", "restart"]
         }
         Some("PAUSED") => &["put", "patch", "delete", "resume", "stop", "restart", "topics", "logger"],
         Some(_) => {
@@ -219,6 +219,16 @@ impl Kept {
             self.worker.await_plugins(1);
         }
         self.runs = true;
+        // Those of its files it makes after it has begun to answer.
+        let count = if self.group.is_none() { NAMES.len() } else { 0 };
+        until("the connectors of its files", || {
+            let names = self.worker.rest().try_get("/connectors")?;
+            if names.as_array().is_some_and(|names| names.len() >= count) {
+                Ok(())
+            } else {
+                Err(names.to_string())
+            }
+        });
         until("changes to be taken", || {
             match self.worker.rest().put("/connectors/nobody/pause", None).status {
                 404 => Ok(()),
