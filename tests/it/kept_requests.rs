@@ -1,9 +1,8 @@
 //! A worker is killed while it carries out a request, any kind of request: what was answered is there afterwards, and
 //! what was not is there whole or not at all.
 //!
-//! In a cluster that is asked of its three topics: which connectors there are and what they shall be doing, where they
-//! stand, and which topics they use. A standalone worker keeps no more than where its sources stand; its connectors
-//! are those of its files again.
+//! In a cluster that is asked of its three topics: which connectors there are, what they shall be doing, where they stand
+//! and which topics they use. A standalone worker keeps where its sources stand; its connectors are those of its files.
 
 use std::collections::BTreeMap;
 use std::thread;

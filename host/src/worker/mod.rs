@@ -11,6 +11,7 @@ mod lead;
 mod loggers;
 mod metrics;
 pub(crate) mod offsets;
+mod plugins;
 pub(crate) mod stage;
 mod start;
 mod told;
@@ -24,11 +25,11 @@ use std::time::Duration;
 use tracing::info;
 
 pub(crate) use self::api::WorkerError;
-use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
+use self::api::{ConnectorInfo, RawConfig, Restart, Target};
 use self::kept::Kept;
 pub(crate) use self::lead::Turn;
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, RestConfig, VersionRange, unfit};
+use crate::config::{ConnectorConfig, RestConfig, VersionRange};
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services};
 use crate::lock::unpoisoned;
@@ -299,42 +300,6 @@ impl Worker {
         }
     }
 
-    /// Every version of every plugin.
-    pub(crate) fn plugins(&self) -> Vec<PluginInfo> {
-        let list = self.inner.services.registry.list();
-        list.iter().map(|plugin| plugin_info(plugin)).collect()
-    }
-
-    /// The definition of a plugin's own settings, then those of the worker.
-    ///
-    /// # Errors
-    /// There is no such plugin, or none that the range `version` allows.
-    pub(crate) fn plugin_config(
-        &self,
-        class: &str,
-        version: Option<&str>,
-    ) -> Result<Vec<ConfigKey>, WorkerError> {
-        let registry = &self.inner.services.registry;
-        let versions = registry.versions(class);
-        if versions.is_empty() {
-            return Err(WorkerError::NotFound(format!("Unknown plugin {class}.")));
-        }
-        if let Some(problem) = version.and_then(|wanted| unfit(class, wanted, &versions)) {
-            return Err(WorkerError::BadRequest(problem));
-        }
-        let wanted = version.and_then(|wanted| VersionRange::parse(wanted).ok().flatten());
-        let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
-        let plugin = registry.pick(class, wanted.as_ref()).ok_or_else(unknown)?;
-        let own = plugin.manifest().config.clone();
-        let common = crate::config::common_definitions(plugin.kind());
-        let mut missing: Vec<_> =
-            common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
-        for key in missing.iter_mut().filter(|key| key.name == "connector.plugin.version") {
-            key.default_value = versions.last().cloned();
-        }
-        Ok(own.into_iter().chain(missing).collect())
-    }
-
     /// Ends every connector in good order, all at once, within the worker's time.
     pub(crate) async fn shutdown(&self) {
         self.end_leading().await;
@@ -394,14 +359,4 @@ fn patched(mut config: RawConfig, patch: BTreeMap<String, Option<String>>) -> Ra
         };
     }
     config
-}
-
-fn plugin_info(plugin: &Plugin) -> PluginInfo {
-    PluginInfo {
-        class: plugin.manifest().class.clone(),
-        kind: plugin.kind(),
-        version: plugin.version().to_string(),
-        name: plugin.name().to_owned(),
-        sha256: plugin.sha256().to_owned(),
-    }
 }

@@ -121,24 +121,6 @@ impl Supervisor {
         }
     }
 
-    /// The newest code that the configuration allows.
-    fn pick(&self) -> Option<Arc<Plugin>> {
-        self.services.registry.pick(&self.config.class, self.config.version.as_ref())
-    }
-
-    fn no_plugin(&self) -> String {
-        let class = &self.config.class;
-        let versions = self.services.registry.versions(class);
-        match &self.config.version {
-            Some(range) if !versions.is_empty() => format!(
-                "no plugin for connector.class={class} with connector.plugin.version={range} in plugin.path; its \
-                 versions there: {}",
-                versions.join(", ")
-            ),
-            _ => format!("no plugin for connector.class={class} in plugin.path"),
-        }
-    }
-
     /// Carries a command out. Some: the connector has ended.
     async fn obey(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
         match command {

@@ -20,6 +20,24 @@ use crate::plugin::Plugin;
 use crate::task::context::code_version;
 
 impl Supervisor {
+    /// The newest code that the configuration allows.
+    pub(super) fn pick(&self) -> Option<Arc<Plugin>> {
+        self.services.registry.pick(&self.config.class, self.config.version.as_ref())
+    }
+
+    pub(super) fn no_plugin(&self) -> String {
+        let class = &self.config.class;
+        let versions = self.services.registry.versions(class);
+        match &self.config.version {
+            Some(range) if !versions.is_empty() => format!(
+                "no plugin for connector.class={class} with connector.plugin.version={range} in plugin.path; its \
+                 versions there: {}",
+                versions.join(", ")
+            ),
+            _ => format!("no plugin for connector.class={class} in plugin.path"),
+        }
+    }
+
     /// Moves the tasks to the newest code that there is for them, one after the other.
     pub(super) async fn swap(&mut self) {
         let Some(plugin) = self.pick() else { return };
