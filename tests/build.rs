@@ -17,7 +17,7 @@ const SECOND_VERSIONS: [&str; 6] =
 
 /// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
 /// (see `guests/fault.rs`).
-const VARIANTS: [(&str, &str, &str); 14] = [
+const VARIANTS: [(&str, &str, &str); 15] = [
     ("", "0.1.0", "-"),
     ("_V2", "0.2.0", "-"),
     ("_FAILS_TO_OPEN", "0.3.0", "open fatal"),
@@ -32,6 +32,7 @@ const VARIANTS: [(&str, &str, &str); 14] = [
     ("_HAS_ANOTHER_KIND", "0.12.0", "describe another-kind"),
     ("_HAS_A_WRONG_DEFAULT", "0.13.0", "describe wrong-default"),
     ("_DESCRIBES_AT_RANDOM", "0.14.0", "describe random"),
+    ("_PANICS_IN_POLL", "0.15.0", "poll panic"),
 ];
 
 /// What a faulty plugin's data has in place of version and fault. The same as in `guests/fault.rs`.

@@ -46,6 +46,8 @@ pub(crate) struct Faults {
     config: Config,
     what: String,
     at: String,
+    /// It is the variant's: there whatever the configuration says.
+    own: bool,
     calls: BTreeMap<String, u64>,
     struck: u64,
     pub(crate) records: u64,
@@ -138,14 +140,14 @@ pub(crate) fn key(name: &str, kind: &str, default: Value) -> Value {
 impl Faults {
     pub(crate) fn new(config: Config) -> Self {
         let mut variant = variant().skip(1).filter(|word| *word != WATCHES);
-        let (at, what) = match (variant.next(), variant.next()) {
-            (Some(at), Some(what)) => (at.to_owned(), what.to_owned()),
+        let (at, what, own) = match (variant.next(), variant.next()) {
+            (Some(at), Some(what)) => (at.to_owned(), what.to_owned(), true),
             _ => {
                 let of = |key: &str| config.get(key).cloned().unwrap_or_default();
-                (of("fault.at"), of("fault"))
+                (of("fault.at"), of("fault"), false)
             }
         };
-        Self { what, at, config, ..Self::default() }
+        Self { what, at, own, config, ..Self::default() }
     }
 
     /// The settings as they came.
@@ -165,11 +167,15 @@ impl Faults {
     pub(crate) fn call(&mut self, at: &str) -> Result<Option<String>, Error> {
         let calls = self.calls.entry(at.to_owned()).or_default();
         *calls += 1;
-        let due = *calls > self.number("fault.after").unwrap_or(0)
-            && self.records >= self.number("fault.after.records").unwrap_or(0)
-            && self.struck < self.number("fault.times").unwrap_or(u64::MAX)
-            && self.text("fault.generation").is_none_or(|one| self.text("transom.generation") == Some(one))
-            && self.text("fault.while").is_none_or(|file| Path::new(file).exists());
+        let calls = *calls;
+        let due = self.own
+            || calls > self.number("fault.after").unwrap_or(0)
+                && self.records >= self.number("fault.after.records").unwrap_or(0)
+                && self.struck < self.number("fault.times").unwrap_or(u64::MAX)
+                && self
+                    .text("fault.generation")
+                    .is_none_or(|one| self.text("transom.generation") == Some(one))
+                && self.text("fault.while").is_none_or(|file| Path::new(file).exists());
         if at != self.at || self.what.is_empty() || !due {
             return Ok(None);
         }

@@ -14,6 +14,7 @@ use super::report::ValidationReport;
 use super::secrets::{Expansion, Vault};
 use super::topic_pattern::TopicPattern;
 use super::validate::Values;
+use super::version_range::VersionRange;
 use super::worker::{OverridePolicy, WorkerConfig};
 use super::{Kind, Problem, Problems, RawConfig};
 
@@ -24,7 +25,11 @@ pub(crate) struct ConnectorConfig {
     /// `connector.class`
     pub(crate) class: String,
     pub(crate) kind: Kind,
+    /// `connector.plugin.version`: none is the newest.
+    pub(crate) version: Option<VersionRange>,
     pub(crate) tasks_max: u32,
+    /// `config.action.reload`: whether it is started anew when what it refers to has changed.
+    pub(crate) reload: bool,
     /// What a sink reads; empty when `topics_regex` says it.
     pub(crate) topics: Vec<String>,
     /// A pattern that matches whole names.
@@ -136,6 +141,8 @@ impl ConnectorConfig {
             name: reader.text("name").unwrap_or_default(),
             class: reader.text("connector.class").unwrap_or_default(),
             kind,
+            version: VersionRange::of(resolved),
+            reload: reader.text("config.action.reload").is_none_or(|text| !text.eq_ignore_ascii_case("none")),
             tasks_max: u32::try_from(reader.integer("tasks.max")).unwrap_or(1),
             topics,
             topics_regex,

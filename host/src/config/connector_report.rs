@@ -138,7 +138,7 @@ fn hide_versions(reports: &mut [KeyReport]) {
 }
 
 /// Kafka Connect's complaint about a version that there is not; `None`: there is.
-fn unfit(class: &str, wanted: &str, versions: &[String]) -> Option<String> {
+pub(crate) fn unfit(class: &str, wanted: &str, versions: &[String]) -> Option<String> {
     let range = match VersionRange::parse(wanted) {
         Ok(range) => range?,
         Err(message) => return Some(message),

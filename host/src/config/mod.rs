@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::cluster::{ClusterConfig, StateTopic};
 pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Described, Draft, Errors, Tolerance};
 pub(crate) use self::connector_keys::common_definitions;
+pub(crate) use self::connector_report::unfit;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{ConfigKey, Importance, Range, Type, Validator, Width};
 pub(crate) use self::load::{
@@ -58,6 +59,7 @@ pub(crate) use self::sandbox::{Grant, Sandbox, Sandboxes, fs_key};
 pub(crate) use self::secrets::Vault;
 pub(crate) use self::topic_pattern::TopicPattern;
 pub(crate) use self::validate::validate;
+pub(crate) use self::version_range::VersionRange;
 pub(crate) use self::worker::{Mode, OverridePolicy, WorkerConfig};
 pub(crate) use self::worker_keys::help;
 

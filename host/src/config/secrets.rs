@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::providers::{LIST, Providers, refers};
 use super::redact::Redactor;
@@ -140,6 +141,11 @@ impl Vault {
         expansion.settle(written, Problems::default(), self).or(expansion.config)
     }
 
+    /// How long what it refers to counts; none: for ever.
+    pub(crate) fn ttl(&self, written: &RawConfig) -> Option<Duration> {
+        written.values().filter_map(|text| self.secrets.providers.ttl(text)).min()
+    }
+
     /// Whether resolving it would change anything.
     pub(crate) fn concerns(config: &RawConfig) -> bool {
         config.values().any(|text| refers(text))
@@ -247,6 +253,16 @@ mod tests {
         let problems = read(&[("secret.a", "${env:A}"), ("secret.", "x"), ("secret.b*", "x")]).unwrap_err();
         assert_eq!(problems.0.len(), 3, "{problems}");
         assert!(problems.to_string().contains("secret.a: ${env:A} cannot be resolved"), "{problems}");
+    }
+
+    #[test]
+    fn what_is_referred_to_counts_as_long_as_its_provider_says() {
+        let vault = read(&[("config.providers.env.param.ttl.ms", "5000")]).unwrap();
+        assert_eq!(vault.ttl(&raw(&[("a", "x ${env:TOKEN}")])), Some(Duration::from_secs(5)));
+        assert_eq!(vault.ttl(&raw(&[("a", "$env:TOKEN"), ("b", "${other:x}")])), None);
+        assert_eq!(read(&[]).unwrap().ttl(&raw(&[("a", "${env:TOKEN}")])), None);
+        let problems = read(&[("config.providers.env.param.ttl.ms", "1")]).unwrap_err();
+        assert!(problems.to_string().contains("config.providers.env.param.ttl.ms"), "{problems}");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::RawConfig;
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VersionRange(Vec<Interval>);
@@ -20,6 +22,11 @@ struct Interval {
 }
 
 impl VersionRange {
+    /// What a connector's configuration asks for. A range that is none is another's to complain of.
+    pub(crate) fn of(config: &RawConfig) -> Option<Self> {
+        Self::parse(config.get("connector.plugin.version")?).ok().flatten()
+    }
+
     /// Reads a range; `None`: any version will do.
     ///
     /// # Errors

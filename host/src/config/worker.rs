@@ -114,6 +114,8 @@ pub(crate) struct WorkerConfig {
     pub(crate) in_flight_bytes: usize,
     pub(crate) restart_max: u32,
     pub(crate) restart_backoff: Duration,
+    /// `plugin.probation.ms`
+    pub(crate) probation: Duration,
     pub(crate) static_membership: bool,
     /// What was accepted and has no effect: for the log, one line each.
     pub(crate) notes: Vec<String>,
@@ -187,6 +189,7 @@ impl WorkerConfig {
             in_flight_bytes: reader.size("producer.inflight.max.bytes"),
             restart_max: u32::try_from(reader.integer("task.restart.max")).unwrap_or(0),
             restart_backoff: reader.millis("task.restart.backoff.ms"),
+            probation: reader.millis("plugin.probation.ms"),
             static_membership: reader.boolean("static.membership"),
             notes: kept.notes,
             sandboxes: Sandboxes::read(raw, &surroundings.variables, &mut reader.problems),

@@ -109,6 +109,14 @@ fn offsets_and_tasks() -> Vec<ConfigKey> {
         .default("1000")
         .at_least(0),
         ConfigKey::new(
+            "plugin.probation.ms",
+            Type::Long,
+            "How long new code that replaced other code while its tasks ran has to prove itself: if the new code fails \
+             within that time, the connector goes back to what it ran before. 0: never.",
+        )
+        .default("10000")
+        .at_least(0),
+        ConfigKey::new(
             "static.membership",
             Type::Boolean,
             "Whether sink tasks keep their place in the consumer group over a restart (`group.instance.id`). They then \

@@ -29,7 +29,7 @@ pub(crate) use self::shown::{Shown, TaskView};
 use crate::config::{ConnectorConfig, RawConfig, WorkerConfig};
 use crate::kafka::{Admin, Producers};
 use crate::offsets::OffsetStore;
-use crate::plugin::{BoxFuture, Plugin, Registry};
+use crate::plugin::{BoxFuture, Registry};
 use crate::task::context::code_version;
 use crate::task::sink::Roster;
 
@@ -72,8 +72,8 @@ pub(crate) struct Restart {
 pub(crate) enum Command {
     SetTarget(Target, oneshot::Sender<()>),
     Configure(Box<ConnectorConfig>, oneshot::Sender<()>),
-    /// The plugin of its class has a new version.
-    Swap(Arc<Plugin>),
+    /// The plugin of its class has a new version, which may be one for this connector.
+    Swap,
     /// A new version of its plugin could not be loaded.
     PluginProblem(String),
     Restart(Restart, oneshot::Sender<()>),
@@ -106,7 +106,7 @@ impl Connector {
     ) -> Self {
         let (commands, inbox) = mpsc::channel(16);
         let shown = Arc::new(Shown::new(&config));
-        if let Some(plugin) = services.registry.find(&config.class) {
+        if let Some(plugin) = services.registry.pick(&config.class, config.version.as_ref()) {
             shown.set_code(plugin.kind(), code_version(&plugin));
         }
         let (closing, told) = watch::channel(false);

@@ -19,7 +19,7 @@ use crate::task::drive::drive;
 use crate::task::failure::Failure;
 use crate::task::restart::RestartBudget;
 use crate::task::spawn::{Place, Running, shown};
-use crate::task::status::{State, TaskStatus};
+use crate::task::status::{State, SwapReport, TaskStatus};
 use crate::task::topics::Topics;
 use crate::task::{sink, source};
 
@@ -90,6 +90,12 @@ impl Tasks {
     /// Whether a guest asked for other task configurations since the last call.
     pub(super) fn take_reconfigure(&self) -> bool {
         self.0.iter().fold(false, |asked, task| asked | task.reconfigure.swap(false, Ordering::Relaxed))
+    }
+
+    /// What a task says that went back from this code.
+    pub(super) fn rolled_back(&self, sha256: &str) -> Option<SwapReport> {
+        let back = |swap: &SwapReport| swap.rolled_back && swap.to.sha256 == sha256;
+        self.0.iter().find_map(|task| task.view.status.borrow().last_swap.clone().filter(back))
     }
 
     /// Starts tasks with these numbers.
@@ -212,7 +218,7 @@ fn start(
         topics: if services.config.topic_tracking { topics.clone() } else { Topics::default() },
         reconfigure: reconfigure.clone(),
     };
-    let context = Context::new(identity, links, budget);
+    let context = Context::new(identity, links, budget, services.config.probation);
     let sandbox = Arc::new(services.config.sandboxes.of(plugin.name()));
     let place = Place::of(&sandbox);
     let name = format!("{}-{number}", config.name);

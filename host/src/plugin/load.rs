@@ -224,12 +224,12 @@ impl Plugin {
         Ok(Manifest::parse(&self.code.describe(sandbox)?)?)
     }
 
-    /// What it has to do with the configuration of a connector. Of its versions the one that would run counts: this.
-    pub(crate) fn described<'a>(&'a self, version: &'a String) -> Described<'a> {
+    /// What it has to do with the configuration of a connector; `versions` are those that there are, the newest last.
+    pub(crate) fn described<'a>(&'a self, versions: &'a [String]) -> Described<'a> {
         Described {
             class: &self.manifest.class,
             kind: self.manifest.kind,
-            versions: std::slice::from_ref(version),
+            versions,
             settings: &self.manifest.config,
         }
     }

@@ -6,14 +6,14 @@
 //!
 //! Identity: a name and version is one content, and a class or alias is one plugin's, whichever file it
 //! comes from; a file that would break this is refused and the first one stays. Several versions of one
-//! plugin may lie side by side; new connectors get the newest. A deleted file's plugin is not found any
-//! more; tasks that run it keep it. Whoever may write a folder holds every grant made to the plugins in
+//! plugin may lie side by side; a connector gets the newest that its `connector.plugin.version` allows. A deleted
+//! file's plugin is not found any more; tasks that run it keep it. Whoever may write a folder holds every grant made to the plugins in
 //! it, so folders that group or others may write are refused at start.
 
 use super::engine::Engine;
 use super::load::{Candidate, LoadError, Plugin};
 use super::watch::{Stamp, files, watch};
-use crate::config::{Problem, Problems, Sandboxes};
+use crate::config::{Problem, Problems, Sandboxes, VersionRange};
 use crate::lock::unpoisoned;
 use std::collections::BTreeMap;
 use std::io;
@@ -144,8 +144,30 @@ impl Registry {
 
     /// The newest plugin whose class, alias or name this is.
     pub(crate) fn find(&self, handle: &str) -> Option<Arc<Plugin>> {
+        self.pick(handle, None)
+    }
+
+    /// The newest that a range of versions allows; none is any.
+    pub(crate) fn pick(&self, handle: &str, wanted: Option<&VersionRange>) -> Option<Arc<Plugin>> {
+        let allowed =
+            |plugin: &Arc<Plugin>| wanted.is_none_or(|range| range.contains(&plugin.version().to_string()));
+        self.all(handle).into_iter().rfind(allowed)
+    }
+
+    /// The versions there are of it, the newest last.
+    pub(crate) fn versions(&self, handle: &str) -> Vec<String> {
+        let mut versions: Vec<_> =
+            self.all(handle).iter().map(|plugin| plugin.version().to_string()).collect();
+        versions.dedup();
+        versions
+    }
+
+    /// Every plugin whose class, alias or name this is, the newest last.
+    fn all(&self, handle: &str) -> Vec<Arc<Plugin>> {
         let of_handle = |plugin: &Arc<Plugin>| plugin.manifest().handles().any(|known| known == handle);
-        self.list().into_iter().filter(of_handle).max_by(|a, b| a.version().cmp(b.version()))
+        let mut all: Vec<_> = self.list().into_iter().filter(of_handle).collect();
+        all.sort_by(|a, b| a.version().cmp(b.version()));
+        all
     }
 
     /// All plugins, by file.

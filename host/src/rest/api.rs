@@ -65,6 +65,11 @@ impl Doc {
     }
 }
 
+/// A parameter that is text.
+pub(super) fn text_parameter() -> Value {
+    json!({ "type": "string" })
+}
+
 /// A parameter that is true or false.
 pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })

@@ -159,7 +159,7 @@ async fn topics(State(worker): State<Worker>, Name(name): Name) -> Answer<Json<V
 }
 
 async fn reset_topics(State(worker): State<Worker>, Name(name): Name) -> Answer<StatusCode> {
-    worker.reset_topics(&name)?;
+    carry_out(worker, |worker| async move { worker.reset_topics(&name).await }).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use serde_json::{Value, json};
 
-use super::api::{Api, Doc, boolean};
+use super::api::{Api, Doc, boolean, text_parameter};
 use super::body::{Body, ConfigBody};
 use super::error::{ApiError, carry_out};
 use super::path::Name;
@@ -19,7 +19,8 @@ pub(super) fn routes() -> Api {
     let list_doc =
         Doc::new("The plugins there are").query("connectorsOnly", boolean()).answers(200, "Plugins");
     let validate_doc = Doc::new("Whether a configuration would do").body("Config").answers(200, "Validation");
-    let config_doc = Doc::new("What a plugin can be told").answers(200, "Definitions");
+    let config_doc =
+        Doc::new("What a plugin can be told").query("version", text_parameter()).answers(200, "Definitions");
     Api::default()
         .get("/connector-plugins", list, list_doc)
         .get("/connector-plugins/{name}/config", config, config_doc)
@@ -42,8 +43,14 @@ async fn list(State(worker): State<Worker>, Query(parameters): Query<Vec<(String
     Json(plugins.iter().map(plugin_json).collect())
 }
 
-async fn config(State(worker): State<Worker>, Name(class): Name) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(worker.plugin_config(&class)?)))
+/// Of the newest version, or of the newest that `version` allows.
+async fn config(
+    State(worker): State<Worker>,
+    Name(class): Name,
+    Query(parameters): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, ApiError> {
+    let version = parameters.iter().find(|(name, _)| name == "version").map(|(_, value)| value.as_str());
+    Ok(Json(json!(worker.plugin_config(&class, version)?)))
 }
 
 /// Errors of the configuration are the answer here, not an error of the request.

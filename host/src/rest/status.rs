@@ -59,6 +59,7 @@ fn of_swap(swap: &SwapReport) -> Value {
     report.insert("from".into(), code(&swap.from));
     report.insert("to".into(), code(&swap.to));
     put(&mut report, "error", swap.error.as_deref());
+    put(&mut report, "rolled_back", swap.rolled_back.then_some(true));
     report.insert("pause_ms".into(), swap.pause_ms.into());
     report.into()
 }
@@ -145,6 +146,7 @@ mod tests {
             from: code("1.0.0"),
             to: code("1.1.0"),
             error: Some("open: no such file".into()),
+            rolled_back: true,
             pause_ms: 12.5,
         };
         let task = TaskStatus {
@@ -162,6 +164,7 @@ mod tests {
         assert_eq!(shown["last_swap"]["from"]["version"], "1.0.0");
         assert_eq!(shown["last_swap"]["to"]["sha256"], "sha of 1.1.0");
         assert_eq!(shown["last_swap"]["error"], "open: no such file");
+        assert_eq!(shown["last_swap"]["rolled_back"], true);
         assert_eq!(shown["last_swap"]["pause_ms"], 12.5);
     }
 

@@ -84,13 +84,19 @@ pub(crate) struct Context {
     /// Set by a guest that wants its connector to plan anew.
     reconfigure: Arc<AtomicBool>,
     status: watch::Sender<TaskStatus>,
-    /// The code that failed to open when it should have replaced `plugin`: not tried again.
+    /// The code that failed to open when it should have replaced `plugin`, or soon after: not tried again.
     refused: Option<String>,
+    /// How long new code has to prove itself.
+    probation: Duration,
+    /// The code before `plugin`, and when `plugin` has proved itself.
+    before: Option<(Arc<Plugin>, Instant)>,
+    /// Why `plugin` is what ran before, until it runs again.
+    back: Option<String>,
     generation: u64,
 }
 
 impl Context {
-    pub(crate) fn new(identity: Identity, links: Links, budget: RestartBudget) -> Self {
+    pub(crate) fn new(identity: Identity, links: Links, budget: RestartBudget, probation: Duration) -> Self {
         let Links { orders, status, metrics, topics, reconfigure } = links;
         let plugin = orders.borrow().plugin.clone();
         Self {
@@ -104,6 +110,9 @@ impl Context {
             reconfigure,
             status,
             refused: None,
+            probation,
+            before: None,
+            back: None,
             generation: 0,
         }
     }
@@ -168,7 +177,8 @@ impl Context {
         });
     }
 
-    pub(crate) fn show_running(&self) {
+    pub(crate) fn show_running(&mut self) {
+        self.back = None;
         let code = code_version(&self.plugin);
         self.status.send_modify(|status| status.code = Some(code));
         self.show(State::Running);
@@ -186,6 +196,10 @@ impl Context {
     pub(crate) fn show_failed(&self, failure: &Failure) {
         self.metrics.failures.add(1);
         let trace = failure.trace(&self.identity.vault);
+        let trace = match &self.back {
+            Some(why) => format!("{why}, and that cannot go on from the present offsets: {trace}"),
+            None => trace,
+        };
         warn!(connector = self.identity.connector, task = self.identity.task, "task failed: {trace}");
         self.status.send_modify(|status| {
             status.state = State::Failed;
@@ -207,6 +221,7 @@ impl Context {
         self.refused = None;
         self.metrics.swaps.add(1);
         let report = self.report(code_version(&from), code_version(&self.plugin), None, begun.elapsed());
+        self.before = Some((from, Instant::now() + self.probation));
         info!(
             connector = self.identity.connector,
             task = self.identity.task,
@@ -220,6 +235,41 @@ impl Context {
         );
         self.status.send_modify(|status| status.last_swap = Some(report));
         self.show_running();
+    }
+
+    /// After a failure of code that has not proved itself: makes what ran before it the code to run. False: there is
+    /// none, or the failure is not the code's.
+    ///
+    /// What the new code committed stays committed (invariant 2): if the old one cannot open with that, the task
+    /// fails and says so.
+    pub(crate) fn roll_back(&mut self, failure: &Failure) -> bool {
+        let Some((old, until)) = self.before.take() else { return false };
+        if Instant::now() >= until || !failure.is_the_plugins() {
+            return false;
+        }
+        let failed = std::mem::replace(&mut self.plugin, old);
+        self.refused = Some(failed.sha256().to_owned());
+        self.metrics.rollbacks.add(1);
+        let trace = failure.trace(&self.identity.vault);
+        warn!(
+            connector = self.identity.connector,
+            task = self.identity.task,
+            "plugin {} version {} ({}) failed on probation (plugin.probation.ms={}), version {} runs again: {trace}",
+            failed.name(),
+            failed.version(),
+            short(failed.sha256()),
+            self.probation.as_millis(),
+            self.plugin.version(),
+        );
+        self.back = Some(format!(
+            "version {} failed on probation and was rolled back to version {}",
+            failed.version(),
+            self.plugin.version()
+        ));
+        let (from, to) = (code_version(&self.plugin), code_version(&failed));
+        let report = SwapReport { rolled_back: true, ..self.report(from, to, Some(trace), Duration::ZERO) };
+        self.status.send_modify(|status| status.last_swap = Some(report));
+        true
     }
 
     /// The swap to `to` failed; what ran before goes on.
@@ -247,7 +297,7 @@ impl Context {
         error: Option<String>,
         pause: Duration,
     ) -> SwapReport {
-        SwapReport { from, to, error, pause_ms: pause.as_secs_f64() * 1000.0 }
+        SwapReport { from, to, error, rolled_back: false, pause_ms: pause.as_secs_f64() * 1000.0 }
     }
 }
 

@@ -85,6 +85,14 @@ pub(crate) trait Body: Send {
 pub(crate) async fn drive<B: Body>(mut body: B, mut ctx: Context) {
     loop {
         let Err(failure) = incarnations(&mut body, &mut ctx).await else { break };
+        let failure = if ctx.roll_back(&failure) {
+            match body.recover(&mut ctx, &failure).await {
+                Ok(()) => continue,
+                Err(failure) => failure,
+            }
+        } else {
+            failure
+        };
         if !failed(&mut body, &mut ctx, failure).await {
             break;
         }

@@ -88,6 +88,15 @@ impl Failure {
         }
     }
 
+    /// Whether other code of the same plugin could have gone on.
+    pub(crate) fn is_the_plugins(&self) -> bool {
+        match self {
+            Self::Call(error) => !matches!(error, CallError::Grant(_)),
+            Self::Batch { .. } | Self::Answer { .. } | Self::Panicked => true,
+            _ => false,
+        }
+    }
+
     /// The failure with all its causes, as the status shows it, without what the connector knows in secret.
     pub(crate) fn trace(&self, vault: &Vault) -> String {
         vault.hide(&chain(self)).into_owned()

@@ -64,6 +64,8 @@ pub(crate) struct TaskMetrics {
     pub(crate) swaps: Counter,
     /// Replacements that failed.
     pub(crate) swap_failures: Counter,
+    /// Replacements that were taken back, because the new code failed soon.
+    pub(crate) rollbacks: Counter,
     /// Records handed to Kafka and not yet acknowledged (source).
     pub(crate) in_flight_records: Gauge,
     /// Bytes of those.

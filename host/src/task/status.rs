@@ -59,6 +59,8 @@ pub(crate) struct SwapReport {
     pub(crate) to: CodeVersion,
     /// Why it did not come to that; `None` when it did.
     pub(crate) error: Option<String>,
+    /// Whether it ran, failed soon, and what ran before came back.
+    pub(crate) rolled_back: bool,
     /// How long the task stood still, in milliseconds.
     pub(crate) pause_ms: f64,
 }

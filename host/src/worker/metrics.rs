@@ -56,6 +56,9 @@ const FIGURES: &[Figure] = &[
     counter("transom_task_swap_failures", "Replacements of the plugin that failed", |m| {
         m.swap_failures.get()
     }),
+    counter("transom_task_rollbacks", "Replacements of the plugin that were taken back", |m| {
+        m.rollbacks.get()
+    }),
     counter("transom_task_guest_calls", "Calls into the plugin", |m| m.guest.calls()),
     counter("transom_task_guest_refusals", "Requests of the plugin for what is not granted", |m| {
         m.guest.refusals()

@@ -11,6 +11,7 @@ mod lead;
 mod loggers;
 mod metrics;
 pub(crate) mod offsets;
+mod plugins;
 pub(crate) mod stage;
 mod start;
 mod told;
@@ -24,11 +25,11 @@ use std::time::Duration;
 use tracing::info;
 
 pub(crate) use self::api::WorkerError;
-use self::api::{ConnectorInfo, PluginInfo, RawConfig, Restart, Target};
+use self::api::{ConnectorInfo, RawConfig, Restart, Target};
 use self::kept::Kept;
 pub(crate) use self::lead::Turn;
 pub(crate) use self::start::{Start, StartError};
-use crate::config::{ConfigKey, ConnectorConfig, RestConfig};
+use crate::config::{ConnectorConfig, RestConfig, VersionRange};
 use crate::connector::status::{ConnectorStatus, State};
 use crate::connector::{Command, Connector, Services};
 use crate::lock::unpoisoned;
@@ -299,29 +300,6 @@ impl Worker {
         }
     }
 
-    /// The newest version of every plugin.
-    pub(crate) fn plugins(&self) -> Vec<PluginInfo> {
-        let list = self.inner.services.registry.list();
-        list.iter().map(|plugin| plugin_info(plugin)).collect()
-    }
-
-    /// The definition of a plugin's own settings, then those of the worker.
-    ///
-    /// # Errors
-    /// There is no such plugin.
-    pub(crate) fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, WorkerError> {
-        let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
-        let plugin = self.inner.services.registry.find(class).ok_or_else(unknown)?;
-        let own = plugin.manifest().config.clone();
-        let common = crate::config::common_definitions(plugin.kind());
-        let mut missing: Vec<_> =
-            common.into_iter().filter(|key| own.iter().all(|other| other.name != key.name)).collect();
-        for key in missing.iter_mut().filter(|key| key.name == "connector.plugin.version") {
-            key.default_value = Some(plugin.version().to_string());
-        }
-        Ok(own.into_iter().chain(missing).collect())
-    }
-
     /// Ends every connector in good order, all at once, within the worker's time.
     pub(crate) async fn shutdown(&self) {
         self.end_leading().await;
@@ -364,9 +342,11 @@ impl Worker {
     /// A configuration that was found good once; the plugin is not asked again.
     fn parsed(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let services = &self.inner.services;
-        let plugin = self.plugin(raw.get("connector.class").map_or("", String::as_str))?;
-        let version = plugin.version().to_string();
-        ConnectorConfig::parse(raw, &plugin.described(&version), &services.config)
+        let class = raw.get("connector.class").map_or("", String::as_str);
+        let newest = self.plugin(class)?;
+        let plugin = services.registry.pick(class, VersionRange::of(&raw).as_ref()).unwrap_or(newest);
+        let versions = services.registry.versions(class);
+        ConnectorConfig::parse(raw, &plugin.described(&versions), &services.config)
             .map_err(WorkerError::InvalidConfig)
     }
 }
@@ -379,14 +359,4 @@ fn patched(mut config: RawConfig, patch: BTreeMap<String, Option<String>>) -> Ra
         };
     }
     config
-}
-
-fn plugin_info(plugin: &Plugin) -> PluginInfo {
-    PluginInfo {
-        class: plugin.manifest().class.clone(),
-        kind: plugin.kind(),
-        version: plugin.version().to_string(),
-        name: plugin.name().to_owned(),
-        sha256: plugin.sha256().to_owned(),
-    }
 }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::kept::{Clustered, Kept};
 use super::{Inner, Worker, WorkerError};
 use crate::cluster::{Cluster, ClusterError};
-use crate::config::{ClusterConfig, ConnectorFile, Problems, RawConfig, WorkerConfig};
+use crate::config::{ClusterConfig, ConnectorFile, Problems, RawConfig, VersionRange, WorkerConfig};
 use crate::connector::{Command, Services};
 use crate::kafka::{
     Admin, ClientKind, ClientSettings, ClientSource, KafkaError, PrefetchBudget, Producers, resolve,
@@ -134,7 +134,9 @@ impl Worker {
     pub(crate) async fn create_from_files(&self, files: Vec<ConnectorFile>) -> Result<(), StartError> {
         for ConnectorFile { path, name, config, target } in files {
             let class = config.get("connector.class");
-            if class.is_some_and(|class| self.inner.services.registry.find(class).is_none()) {
+            let registry = &self.inner.services.registry;
+            let wanted = VersionRange::of(&config);
+            if class.is_some_and(|class| registry.pick(class, wanted.as_ref()).is_none()) {
                 self.inner.services.registry.settled().await;
             }
             let created = self.create(name, config, target).await;
@@ -171,7 +173,7 @@ impl Worker {
             let class = entry.connector.shown.config().get("connector.class").cloned().unwrap_or_default();
             match &change {
                 Change::Loaded(plugin) if plugin.manifest().handles().any(|handle| handle == class) => {
-                    entry.connector.tell(Command::Swap(plugin.clone())).await;
+                    entry.connector.tell(Command::Swap).await;
                 }
                 Change::Failed(failure)
                     if status.code.is_some_and(|code| {

@@ -105,6 +105,10 @@ impl Worker {
         if let Some(problem) = unpoisoned(clustered.broken.lock()).get(name) {
             return Ok(self.broken_status(name, problem));
         }
+        // What is told of one that was deleted goes a moment later.
+        if !clustered.cluster.configs().contains(name) {
+            return Err(unknown());
+        }
         let statuses = clustered.cluster.statuses();
         let told = statuses.get(name).ok_or_else(unknown)?;
         let connector = told.connector.as_ref().ok_or_else(unknown)?;

@@ -1,4 +1,7 @@
 //! Which topics a connector uses, as far as the operator lets that be told.
+//!
+//! In a cluster they stand in the status topic, too, and a reset is answered once they are gone from there: a worker
+//! that is killed right after its answer leaves nothing for the next one to remember.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +10,7 @@ use super::{Worker, WorkerError};
 use crate::cluster::configs::KeyValue;
 use crate::cluster::statuses::{self, Told};
 use crate::connector::Shown;
+use crate::task::failure::chain;
 
 impl Worker {
     /// The topics that a connector has used; none of one that does not exist, as in Kafka Connect.
@@ -17,19 +21,20 @@ impl Worker {
         self.topics_are_tracked()?;
         Ok(match (self.entry(name), self.inner.kept.clustered()) {
             (Ok(entry), _) => entry.connector.shown.topics().list(),
-            (Err(_), Some(clustered)) => {
+            // What is told of one that was deleted goes a moment later.
+            (Err(_), Some(clustered)) if clustered.cluster.configs().contains(name) => {
                 let statuses = clustered.cluster.statuses();
                 statuses.get(name).map(|told| told.topics.iter().cloned().collect()).unwrap_or_default()
             }
-            (Err(_), None) => Vec::new(),
+            (Err(_), _) => Vec::new(),
         })
     }
 
     /// Forgets them. Those that are still used are noted again.
     ///
     /// # Errors
-    /// They are not tracked, or that is not allowed.
-    pub(crate) fn reset_topics(&self, name: &str) -> Result<(), WorkerError> {
+    /// They are not tracked, that is not allowed, or it cannot be kept.
+    pub(crate) async fn reset_topics(&self, name: &str) -> Result<(), WorkerError> {
         self.topics_are_tracked()?;
         if !self.inner.services.config.topic_tracking_reset {
             return Err(WorkerError::Forbidden("Topic tracking reset is disabled.".into()));
@@ -37,7 +42,18 @@ impl Worker {
         if let Ok(entry) = self.entry(name) {
             entry.connector.shown.topics().forget();
         }
-        Ok(())
+        let Some(clustered) = self.inner.kept.clustered() else { return Ok(()) };
+        let gone: Vec<KeyValue> = match clustered.cluster.statuses().get(name) {
+            Some(told) => told.topics.iter().map(|topic| statuses::topic(name, topic, false)).collect(),
+            None => Vec::new(),
+        };
+        if gone.is_empty() {
+            return Ok(());
+        }
+        clustered.cluster.tell(gone).await.map_err(|error| {
+            let error = chain(&error);
+            WorkerError::Internal(format!("Failed to reset the topics of connector {name}: {error}"))
+        })
     }
 
     /// What an earlier leader noted.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::api::{RawConfig, WorkerError};
 use super::{Worker, stage};
-use crate::config::{ConnectorConfig, Draft, Kind, Problem, Problems, ValidationReport};
+use crate::config::{ConnectorConfig, Draft, Kind, Problem, Problems, ValidationReport, VersionRange};
 use crate::connector::advice;
 use crate::plugin::{self, Plugin};
 
@@ -34,7 +34,9 @@ impl Worker {
         if plugin.kind() == Kind::Transform {
             return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
         }
-        Ok(plugin)
+        // Where there is none, the report says so, and the newest one's definitions are as good as any.
+        let wanted = VersionRange::of(raw);
+        Ok(self.inner.services.registry.pick(class, wanted.as_ref()).unwrap_or(plugin))
     }
 
     /// A configuration that is right as far as the worker, the definition and the plugin can tell.
@@ -62,9 +64,9 @@ impl Worker {
         let complete = plugin.manifest().config.iter().all(|key| !draft.nulls.contains(&key.name));
         let resolving = stage::enter("resolving transformed configuration properties for the connector");
         let examined = plugin::off_thread(move || {
-            let version = asked.version().to_string();
+            let versions = with.registry.versions(&asked.manifest().class);
             let (config, mut report) =
-                ConnectorConfig::examine(draft, &asked.described(&version), &with.config);
+                ConnectorConfig::examine(draft, &asked.described(&versions), &with.config);
             let clients = with.check_clients(&config, asked.kind());
             if let Err(problems) = clients.and_then(|()| with.check_group(&config, asked.kind())) {
                 report.add(problems);

@@ -1,7 +1,7 @@
 //! Transom and Kafka Connect are asked the same, and answer the same.
 //!
 //! The scripts beside this file are sent, request by request, to a real Java worker (distributed: the reference)
-//! and to Transom, at the same time and on the same broker. Status, headers and bodies are compared after
+//! and to Transom, standalone and distributed, at the same time and on the same broker. Status, headers and bodies are compared after
 //! [`side`] has taken out what differs between any two workers. What is left must stand in the table of
 //! [`known`], with its reason; and every row of it must be of use.
 //!
@@ -69,25 +69,22 @@ fn java_and_transom_answer_alike() {
     let steps: Vec<Step> = SCRIPTS.iter().flat_map(|(file, text)| script::read(file, text)).collect();
     let requests = steps.iter().filter(|step| matches!(step.what, What::Request { .. })).count();
     assert!(requests >= 200, "{requests} requests");
-    let (java, ours) = both(&steps);
+    let [java, standalone, distributed] = all(&steps);
     if let Some(file) = env::var_os("TRANSOM_TEST_TRANSCRIPT") {
-        fs::write(file, transcript(&steps, &java, &ours)).unwrap();
+        fs::write(file, transcript(&steps, [&java, &standalone, &distributed])).unwrap();
     }
-    let differences: Vec<_> = steps
-        .iter()
-        .zip(java.iter().zip(&ours))
-        .flat_map(|(step, (java, ours))| compare(step, java, ours))
-        .collect();
     let mut used = KNOWN.map(|row| vec![0; row.differences.len()]);
     let mut report = String::new();
-    for difference in differences {
-        match known::row_of(&difference) {
-            Some((row, pattern)) => used[row][pattern] += 1,
-            None => {
-                let Difference { step, request, aspect, java, ours } = difference;
-                writeln!(report, "{} {request}\n  {aspect}\n    java    {java}\n    transom {ours}", step.at)
-                    .unwrap();
+    for (mode, ours) in [("standalone", &standalone), ("distributed", &distributed)] {
+        let answers = steps.iter().zip(java.iter().zip(ours));
+        for difference in answers.flat_map(|(step, (java, ours))| compare(step, java, ours)) {
+            if let Some((row, pattern)) = known::row_of(&difference) {
+                used[row][pattern] += 1;
+                continue;
             }
+            let Difference { step, request, aspect, java, ours } = difference;
+            writeln!(report, "{} {request}\n  {aspect}\n    java    {java}", step.at).unwrap();
+            writeln!(report, "    transom {ours} ({mode})").unwrap();
         }
     }
     for (row, used) in KNOWN.iter().zip(&used) {
@@ -99,31 +96,37 @@ fn java_and_transom_answer_alike() {
     assert!(report.is_empty(), "Java and Transom differ:\n{report}");
 }
 
-/// Sends everything to both at the same time.
-fn both(steps: &[Step]) -> (Vec<Option<Seen>>, Vec<Option<Seen>>) {
+/// Sends everything to all of them at the same time.
+fn all(steps: &[Step]) -> [Vec<Option<Seen>>; 3] {
     let kafka = kafka();
-    let group = unique("differential");
-    let folders = [Folder::new("differential-java"), Folder::new("differential-ours")];
+    let java = || {
+        let folder = Folder::new("differential-java");
+        let worker = JavaWorker::distributed(kafka, &unique("differential"), SETTINGS);
+        side(worker.rest(), "xj0", &folder).run(steps)
+    };
+    let distributed = || Worker::distributed(kafka, &unique("differential-ours"));
     thread::scope(|scope| {
-        let java = scope.spawn(|| {
-            let worker = JavaWorker::distributed(kafka, &group, SETTINGS);
-            side(worker.rest(), "xj0", &folders[0]).run(steps)
-        });
-        let ours = scope.spawn(|| {
-            let mut worker = Worker::new(kafka);
-            worker.install(&FILE_SOURCE).install(&FILE_SINK);
-            worker.grant("file-source", folders[1].path(), "").grant("file-sink", folders[1].path(), ":rw");
-            // As Java's without a configuration of log4j.
-            worker.environment("TRANSOM_LOG", "error");
-            for (key, value) in SETTINGS {
-                worker.set(key, value);
-            }
-            worker.start();
-            worker.await_plugins(2);
-            side(worker.rest(), "xt0", &folders[1]).run(steps)
-        });
-        (java.join().expect("Java's side"), ours.join().expect("our side"))
+        let sides = [
+            scope.spawn(java),
+            scope.spawn(|| ours(Worker::new(kafka), "xt0", steps)),
+            scope.spawn(move || ours(distributed(), "xd0", steps)),
+        ];
+        sides.map(|side| side.join().expect("a side"))
     })
+}
+
+fn ours(mut worker: Worker, tag: &str, steps: &[Step]) -> Vec<Option<Seen>> {
+    let folder = Folder::new("differential-ours");
+    worker.install(&FILE_SOURCE).install(&FILE_SINK);
+    worker.grant("file-source", folder.path(), "").grant("file-sink", folder.path(), ":rw");
+    // As Java's without a configuration of log4j.
+    worker.environment("TRANSOM_LOG", "error");
+    for (key, value) in SETTINGS {
+        worker.set(key, value);
+    }
+    worker.start();
+    worker.await_plugins(2);
+    side(worker.rest(), tag, &folder).run(steps)
 }
 
 fn side(rest: &Rest, tag: &str, folder: &Folder) -> Side {
@@ -165,11 +168,12 @@ fn compare<'a>(step: &'a Step, java: &Option<Seen>, ours: &Option<Seen>) -> Vec<
         .collect()
 }
 
-fn transcript(steps: &[Step], java: &[Option<Seen>], ours: &[Option<Seen>]) -> String {
+fn transcript(steps: &[Step], sides: [&[Option<Seen>]; 3]) -> String {
     let mut text = String::new();
-    for (step, (java, ours)) in steps.iter().zip(java.iter().zip(ours)) {
-        let raw = |seen: &Option<Seen>| seen.as_ref().map_or_else(String::new, |seen| seen.raw.clone());
-        writeln!(text, "{} {:?}\n  J {}\n  T {}", step.at, step.what, raw(java), raw(ours)).unwrap();
+    for (number, step) in steps.iter().enumerate() {
+        let raw = |side: usize| sides[side][number].as_ref().map_or("", |seen| seen.raw.as_str());
+        writeln!(text, "{} {:?}\n  J {}\n  T {}\n  D {}", step.at, step.what, raw(0), raw(1), raw(2))
+            .unwrap();
     }
     text
 }

@@ -1,6 +1,7 @@
 //! A plugin can hurt only its own task (invariant 7): every way to misbehave ends in a FAILED task that
 //! says why, and its neighbours do not notice.
 
+mod side_by_side;
 mod sinks;
 mod sources;
 mod versions;

@@ -120,7 +120,8 @@ fn a_source_that_only_fails_is_given_up() {
         let waiting = status["tasks"][0]["waiting_for"].as_str().unwrap_or_default();
         status["tasks"][0]["state"] == "FAILED" && waiting.contains("by hand")
     };
-    worker.await_status(&name, given_up);
+    let status = worker.await_status(&name, given_up);
+    assert_eq!(status["tasks"][0]["restarts"], 3, "{status}");
     assert_eq!(worker.metrics().sum("transom_task_failures_total", &[("connector", &name)]), Some(4.0));
 }
 

@@ -193,7 +193,7 @@ impl Worker {
     /// When one cannot be written.
     pub fn write_files(&self) -> Vec<String> {
         let write = |name: &str, settings: &BTreeMap<String, String>| {
-            let file = self.folder.path().join(format!("{name}.properties"));
+            let file = self.folder.path().join(format!("{}.properties", name.replace('/', "_")));
             fs::write(&file, text(settings)).expect("a file of properties");
             file.display().to_string()
         };

@@ -9,7 +9,8 @@
 //! `allowlist.pattern` matches, likewise; and what cannot be resolved is an error, where Kafka Connect hands the
 //! reference itself to the connector, as if it were the password.
 //!
-//! Everything is read anew each time, so that a new value needs no new configuration.
+//! Everything is read anew each time, so that a new value needs no new configuration. A provider with a `param.ttl.ms`
+//! (ours; Kafka Connect's own have none) is asked again that often while a connector runs that refers to it.
 
 mod files;
 mod reference;
@@ -17,6 +18,7 @@ mod reference;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use regex::Regex;
 
@@ -29,7 +31,14 @@ pub(super) const LIST: &str = "config.providers";
 
 /// The providers that the worker lists, by their names.
 #[derive(Clone, Default)]
-pub(super) struct Providers(BTreeMap<String, Provider>);
+pub(super) struct Providers(BTreeMap<String, Listed>);
+
+/// A provider, and how long what it says counts: `param.ttl.ms`.
+#[derive(Clone)]
+struct Listed {
+    provider: Provider,
+    ttl: Option<Duration>,
+}
 
 /// Their names alone: one has the environment.
 impl fmt::Debug for Providers {
@@ -148,9 +157,18 @@ impl Providers {
         Ok(expanded)
     }
 
+    /// How long what the references in a text stand for counts: the shortest time of their providers.
+    pub(super) fn ttl(&self, text: &str) -> Option<Duration> {
+        let references = pieces(text).into_iter().filter_map(|piece| match piece {
+            Piece::Reference(reference) => self.0.get(reference.provider)?.ttl,
+            _ => None,
+        });
+        references.min()
+    }
+
     fn get(&self, Reference { provider: name, path, key, .. }: Reference<'_>) -> Result<String, String> {
         let provider = self.0.get(name).ok_or_else(|| self.unknown(name))?;
-        match provider {
+        match &provider.provider {
             Provider::File(_) | Provider::Directory(_) if path.is_empty() => {
                 Err(format!("{name} needs a path: write ${{{name}:/path:key}}"))
             }
@@ -220,7 +238,7 @@ struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    fn provider(&mut self, name: &str) -> Result<Provider, Problem> {
+    fn provider(&mut self, name: &str) -> Result<Listed, Problem> {
         let key = format!("{LIST}.{name}.class");
         self.used.push(key.clone());
         let known = "FileConfigProvider, DirectoryConfigProvider or EnvVarConfigProvider of \
@@ -239,7 +257,20 @@ impl Settings<'_> {
             };
             return Err(Problem::without_value(key, message));
         };
-        class.provider(value.trim(), self.variables).map_err(|why| Problem::new(key, value, why))
+        let provider =
+            class.provider(value.trim(), self.variables).map_err(|why| Problem::new(key, value, why))?;
+        Ok(Listed { provider, ttl: self.ttl(name)? })
+    }
+
+    /// `param.ttl.ms`: none is for ever.
+    fn ttl(&mut self, name: &str) -> Result<Option<Duration>, Problem> {
+        let key = format!("{LIST}.{name}.param.ttl.ms");
+        self.used.push(key.clone());
+        let Some(text) = self.raw.get(&key) else { return Ok(None) };
+        match text.trim().parse() {
+            Ok(millis) if millis >= 1_000 => Ok(Some(Duration::from_millis(millis))),
+            _ => Err(Problem::new(key, text, "must be a number of milliseconds, 1000 at least")),
+        }
     }
 
     /// Finds settings that say nothing.

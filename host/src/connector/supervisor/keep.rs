@@ -50,7 +50,7 @@ impl Supervisor {
         if self.target != Target::Paused || former.is_empty() {
             return;
         }
-        let Some(plugin) = self.services.registry.find(&self.config.class) else { return };
+        let Some(plugin) = self.pick() else { return };
         if plugin.manifest().watch {
             // Its own instance plans when it goes on.
             return;

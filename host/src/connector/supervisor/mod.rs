@@ -1,6 +1,7 @@
 //! The actor that owns a connector.
 
 mod keep;
+mod reload;
 mod restart;
 mod swap;
 
@@ -19,8 +20,9 @@ use crate::connector::lifecycle::{Step, Target, reached, step};
 use crate::connector::observer::{Observer, Word};
 use crate::connector::plan::TaskConfig;
 use crate::connector::status::State;
+use crate::connector::supervisor::reload::Reload;
 use crate::connector::tasks::Tasks;
-use crate::connector::{Command, Services, Shown, plan};
+use crate::connector::{Command, Restart, Services, Shown, plan};
 use crate::plugin::Plugin;
 use crate::task::context::{Duty, Order, code_version};
 use crate::task::restart::BY_HAND;
@@ -43,8 +45,14 @@ pub(super) struct Supervisor {
     outdated: bool,
     /// Over its consumer group.
     watch: Option<Watch>,
+    /// The code before `plugin`, while that has not proved itself.
+    before: Option<Arc<Plugin>>,
+    /// The content of code that was rolled back: not taken again by itself.
+    put_aside: Option<String>,
     /// Tasks that have yet to be told of `plugin`, the first being at it.
     swapping: VecDeque<u32>,
+    /// Of what the configuration refers to.
+    reload: Option<Reload>,
     closing: watch::Receiver<bool>,
     /// The tasks are another worker's, and were not planned by this one.
     adopted: bool,
@@ -63,12 +71,15 @@ impl Supervisor {
             config,
             target,
             plugin: None,
+            before: None,
+            put_aside: None,
             tasks: Tasks::noting(shown.topics().clone()),
             shown,
             observer: None,
             outdated: false,
             watch: None,
             swapping: VecDeque::new(),
+            reload: None,
             closing,
             adopted: false,
         }
@@ -90,10 +101,24 @@ impl Supervisor {
                 }
                 () = self.tasks.swapped(self.swapping.front().copied()) => self.swap_next(),
                 word = Observer::hear(self.observer.as_mut()) => self.heed(word).await,
-                _ = look.tick() => if self.tasks.take_reconfigure() { self.replan().await },
+                _ = look.tick() => self.look().await,
             }
         }
         self.stop(self.services.config.shutdown_timeout).await;
+    }
+
+    /// Does what tasks ask for without a word: another plan, the way back from new code.
+    async fn look(&mut self) {
+        if self.tasks.take_reconfigure() {
+            self.replan().await;
+        }
+        if let Some(report) = self.plugin.as_ref().and_then(|plugin| self.tasks.rolled_back(plugin.sha256()))
+        {
+            self.go_back(&report).await;
+        }
+        if self.target == Target::Running && Reload::is_news(self.reload.as_mut(), &self.config).await {
+            self.restart(Restart { include_tasks: true, only_failed: false }).await;
+        }
     }
 
     /// Carries a command out. Some: the connector has ended.
@@ -108,7 +133,7 @@ impl Supervisor {
                 self.configure(*config).await;
                 let _ = done.send(());
             }
-            Command::Swap(plugin) => self.swap(plugin).await,
+            Command::Swap => self.swap().await,
             Command::PluginProblem(problem) => self.shown.set_plugin_problem(problem),
             Command::Restart(what, done) => {
                 self.announce(what);
@@ -143,7 +168,7 @@ impl Supervisor {
         self.stop(self.services.config.shutdown_timeout).await;
         self.config = config;
         self.shown.set_config(&self.config);
-        self.plugin = self.services.registry.find(&self.config.class).filter(|_| stay);
+        self.plugin = self.pick().filter(|_| stay);
         let _ = self.begin(tasks);
         self.outdated = !self.tasks.is_empty();
         self.reach().await;
@@ -155,6 +180,10 @@ impl Supervisor {
             self.stop(self.services.config.shutdown_timeout).await;
         }
         let step = step(self.target, self.is_active());
+        if step == Step::Start {
+            // Before the tasks read it, so that no change is missed in between.
+            self.reload = Reload::of(&self.config).await;
+        }
         match step {
             Step::Start => self.start().await,
             Step::Stop => self.stop(self.services.config.shutdown_timeout).await,
@@ -222,11 +251,12 @@ impl Supervisor {
 
     /// Plans and starts the tasks.
     async fn start(&mut self) {
-        let class = &self.config.class;
-        let Some(plugin) = self.services.registry.find(class) else {
-            return self.fail(format!("no plugin for connector.class={class} in plugin.path"));
+        let Some(plugin) = self.pick() else {
+            // Whatever comes is new then, also what ran here before.
+            self.plugin = None;
+            return self.fail(self.no_plugin());
         };
-        self.plugin = Some(plugin.clone());
+        (self.plugin, self.before) = (Some(plugin.clone()), None);
         self.shown.set_code(plugin.kind(), code_version(&plugin));
         if self.watches() {
             return self.observe().await;

@@ -3,6 +3,9 @@
 //! The new version has to accept the configuration and, where it watches the outside system, to start the connector
 //! and plan; else the connector stays with the old one and says so. Then the tasks move, one after the other, each
 //! by the one path, and with the same rule for themselves.
+//!
+//! New code is on probation first (`plugin.probation.ms`): a task whose instance of it fails goes back to the code
+//! before it, and then the whole connector does.
 
 use std::sync::Arc;
 
@@ -12,19 +15,39 @@ use super::Supervisor;
 use crate::connector::lifecycle::Target;
 use crate::connector::observer::Word;
 use crate::connector::plan::{self, TaskConfig};
+use crate::connector::status::SwapReport;
 use crate::plugin::Plugin;
 use crate::task::context::code_version;
 
 impl Supervisor {
-    /// Moves the tasks to new code, one after the other.
-    pub(super) async fn swap(&mut self, plugin: Arc<Plugin>) {
+    /// The newest code that the configuration allows.
+    pub(super) fn pick(&self) -> Option<Arc<Plugin>> {
+        self.services.registry.pick(&self.config.class, self.config.version.as_ref())
+    }
+
+    pub(super) fn no_plugin(&self) -> String {
+        let class = &self.config.class;
+        let versions = self.services.registry.versions(class);
+        match &self.config.version {
+            Some(range) if !versions.is_empty() => format!(
+                "no plugin for connector.class={class} with connector.plugin.version={range} in plugin.path; its \
+                 versions there: {}",
+                versions.join(", ")
+            ),
+            _ => format!("no plugin for connector.class={class} in plugin.path"),
+        }
+    }
+
+    /// Moves the tasks to the newest code that there is for them, one after the other.
+    pub(super) async fn swap(&mut self) {
+        let Some(plugin) = self.pick() else { return };
         let Some(old) = self.plugin.clone() else {
             // It may be what the connector was missing.
             return if self.target == Target::Running {
                 self.reach().await
             };
         };
-        if old.sha256() == plugin.sha256() {
+        if old.sha256() == plugin.sha256() || self.put_aside.as_deref() == Some(plugin.sha256()) {
             return;
         }
         let Some(valid) = self.answer(plan::validate(&self.services, &self.config, &plugin)).await else {
@@ -43,7 +66,7 @@ impl Supervisor {
             plugin.version(),
             plugin.sha256()
         );
-        self.plugin = Some(plugin.clone());
+        (self.plugin, self.before, self.put_aside) = (Some(plugin.clone()), Some(old.clone()), None);
         self.shown.set_code(plugin.kind(), code_version(&plugin));
         match configs {
             Some(configs) => self.apply(configs).await,
@@ -76,6 +99,25 @@ impl Supervisor {
                     self.observe().await;
                 }
                 Err(())
+            }
+        }
+    }
+
+    /// Returns to the code before this one, which a task could not go on with: one connector runs one version. It
+    /// is not taken again before another file comes, or the connector is started anew.
+    pub(super) async fn go_back(&mut self, report: &SwapReport) {
+        let (Some(old), Some(new)) = (self.before.take(), self.plugin.clone()) else { return };
+        self.swapping.clear();
+        self.put_aside = Some(new.sha256().to_owned());
+        self.plugin = Some(old.clone());
+        self.shown.set_code(old.kind(), code_version(&old));
+        let why = report.error.as_deref().unwrap_or_default();
+        self.refuse(&new, &format!("was rolled back: {why}"));
+        self.tasks.each(|task| task.order(|order| order.plugin = old.clone()));
+        if new.manifest().watch || old.manifest().watch {
+            self.unobserve(self.services.config.shutdown_timeout).await;
+            if self.target == Target::Running && self.watches() {
+                self.observe().await;
             }
         }
     }
