@@ -17,7 +17,7 @@ const SECOND_VERSIONS: [&str; 6] =
 
 /// Variants of each faulty plugin: constant, version, and what it does whatever its configuration says
 /// (see `guests/fault.rs`).
-const VARIANTS: [(&str, &str, &str); 15] = [
+const VARIANTS: [(&str, &str, &str); 16] = [
     ("", "0.1.0", "-"),
     ("_V2", "0.2.0", "-"),
     ("_FAILS_TO_OPEN", "0.3.0", "open fatal"),
@@ -33,6 +33,7 @@ const VARIANTS: [(&str, &str, &str); 15] = [
     ("_HAS_A_WRONG_DEFAULT", "0.13.0", "describe wrong-default"),
     ("_DESCRIBES_AT_RANDOM", "0.14.0", "describe random"),
     ("_PANICS_IN_POLL", "0.15.0", "poll panic"),
+    ("_REFUSES_OFFSETS", "0.16.0", "alter-offsets fatal"),
 ];
 
 /// What a faulty plugin's data has in place of version and fault. The same as in `guests/fault.rs`.

@@ -327,10 +327,12 @@ impl Worker {
         Ok(Coming { names: &self.inner.coming, name: name.to_owned() })
     }
 
-    fn plugin(&self, class: &str) -> Result<Arc<Plugin>, WorkerError> {
-        self.inner.services.registry.find(class).ok_or_else(|| {
-            let known: Vec<_> =
-                self.inner.services.registry.list().iter().map(|p| p.manifest().class.clone()).collect();
+    /// The plugin of a class, in the newest version that is wanted; where there is none, the newest: a report on the
+    /// configuration says so, and for that its definitions are as good as any.
+    fn plugin(&self, class: &str, wanted: Option<&VersionRange>) -> Result<Arc<Plugin>, WorkerError> {
+        let registry = &self.inner.services.registry;
+        registry.pick(class, wanted).or_else(|| registry.find(class)).ok_or_else(|| {
+            let known: Vec<_> = registry.list().iter().map(|p| p.manifest().class.clone()).collect();
             WorkerError::BadRequest(format!(
                 "Failed to find any class that implements Connector and which name matches {class}, available \
                  connectors are: {}",
@@ -343,8 +345,7 @@ impl Worker {
     fn parsed(&self, raw: RawConfig) -> Result<ConnectorConfig, WorkerError> {
         let services = &self.inner.services;
         let class = raw.get("connector.class").map_or("", String::as_str);
-        let newest = self.plugin(class)?;
-        let plugin = services.registry.pick(class, VersionRange::of(&raw).as_ref()).unwrap_or(newest);
+        let plugin = self.plugin(class, VersionRange::of(&raw).as_ref())?;
         let versions = services.registry.versions(class);
         ConnectorConfig::parse(raw, &plugin.described(&versions), &services.config)
             .map_err(WorkerError::InvalidConfig)

@@ -169,7 +169,7 @@ impl Worker {
         config: &ConnectorConfig,
         positions: &[(Value, Value)],
     ) -> Result<bool, WorkerError> {
-        let plugin = self.plugin(&config.class)?;
+        let plugin = self.plugin(&config.class, config.version.as_ref())?;
         let list: Value = positions
             .iter()
             .map(|(partition, offset)| json!({ "partition": partition, "offset": offset }))

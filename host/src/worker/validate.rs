@@ -30,13 +30,11 @@ impl Worker {
             let message = format!("Connector config {{{}}} contains no connector type", keys.join(", "));
             return Err(WorkerError::BadRequest(message));
         };
-        let plugin = self.plugin(class)?;
+        let plugin = self.plugin(class, VersionRange::of(raw).as_ref())?;
         if plugin.kind() == Kind::Transform {
             return Err(WorkerError::BadRequest(format!("{class} is a transformation, not a connector")));
         }
-        // Where there is none, the report says so, and the newest one's definitions are as good as any.
-        let wanted = VersionRange::of(raw);
-        Ok(self.inner.services.registry.pick(class, wanted.as_ref()).unwrap_or(plugin))
+        Ok(plugin)
     }
 
     /// A configuration that is right as far as the worker, the definition and the plugin can tell.

@@ -7,7 +7,7 @@ mod sources;
 mod versions;
 
 use transom_tests::guests::{FAULTY_SINK, FAULTY_SOURCE};
-use transom_tests::{Kafka, Worker, unique, until};
+use transom_tests::{Kafka, Worker, kafka, unique, until};
 
 /// A way to misbehave: its settings, and what the trace of the failure must have.
 struct Fault {
@@ -58,6 +58,16 @@ fn check_trace(worker: &Worker, name: &str, fault: &Fault) {
     for part in fault.trace {
         assert!(trace.contains(part), "{name}: the trace does not say {part:?}:\n{trace}");
     }
+}
+
+/// Adds a well-behaved source that counts into a topic of its own, and returns its name and topic.
+fn count(worker: &mut Worker, more: &[(&str, &str)]) -> (String, String) {
+    let (name, topic) = (unique("counts"), unique("count"));
+    kafka().create_topic(&topic, 1, &[]);
+    let mut config = vec![("connector.class", "faulty-source"), ("topic", &topic), ("poll.records", "20")];
+    config.extend_from_slice(more);
+    worker.connector(&name, &config);
+    (name, topic)
 }
 
 /// Waits until a topic has records that it has not now.

@@ -3,10 +3,12 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use transom_tests::guests::{FAULTY_SOURCE, FAULTY_SOURCE_PANICS_IN_POLL, FAULTY_SOURCE_V2, Guest};
-use transom_tests::{Worker, kafka, unique};
+use transom_tests::guests::{
+    FAULTY_SOURCE, FAULTY_SOURCE_PANICS_IN_POLL, FAULTY_SOURCE_REFUSES_OFFSETS, FAULTY_SOURCE_V2, Guest,
+};
+use transom_tests::{Worker, kafka};
 
-use super::{await_more, check_numbers, numbers, worker};
+use super::{await_more, check_numbers, count, numbers, worker};
 
 const CLASS: &str = "org.example.FaultySource";
 
@@ -22,14 +24,20 @@ fn first_version() -> Worker {
     worker
 }
 
-/// A source that counts into a topic of its own: its name and topic.
-fn count(worker: &mut Worker, more: &[(&str, &str)]) -> (String, String) {
-    let (name, topic) = (unique("counts"), unique("count"));
-    kafka().create_topic(&topic, 1, &[]);
-    let mut config = vec![("connector.class", "faulty-source"), ("topic", &topic), ("poll.records", "20")];
-    config.extend_from_slice(more);
-    worker.connector(&name, &config);
-    (name, topic)
+/// Starts a worker with a source that counts by version 0.1.0: its name and topic besides.
+fn counting(mut worker: Worker, more: &[(&str, &str)]) -> (Worker, String, String) {
+    let (name, topic) = count(&mut worker, more);
+    worker.start();
+    worker.await_status(&name, runs("0.1.0"));
+    await_more(kafka(), &topic);
+    (worker, name, topic)
+}
+
+/// The same, pinned, with version 0.2.0 beside it.
+fn pinned() -> (Worker, String, String) {
+    let worker = first_version();
+    install(&worker, &FAULTY_SOURCE_V2);
+    counting(worker, &[("connector.plugin.version", "0.1.0")])
 }
 
 fn runs(version: &'static str) -> impl Fn(&Value) -> bool {
@@ -44,11 +52,10 @@ fn went_back(status: &Value) -> bool {
     status["tasks"][0]["last_swap"]["rolled_back"] == true
 }
 
-fn config_with(worker: &Worker, name: &str, more: &[(&str, &str)]) -> Value {
+/// The connector's configuration with another pin.
+fn pinned_to(worker: &Worker, name: &str, version: &str) -> Value {
     let mut config = json!(worker.connector_config(name));
-    for (key, value) in more {
-        config[*key] = (*value).into();
-    }
+    config["connector.plugin.version"] = version.into();
     config["name"] = name.into();
     config
 }
@@ -88,13 +95,9 @@ fn each_connector_runs_the_newest_version_that_its_pin_allows() {
 
 #[test]
 fn a_pin_is_changed_and_a_wrong_one_is_refused() {
-    let mut worker = first_version();
-    install(&worker, &FAULTY_SOURCE_V2);
-    let (name, _) = count(&mut worker, &[("connector.plugin.version", "0.1.0")]);
-    worker.start();
-    worker.await_status(&name, runs("0.1.0"));
+    let (worker, name, _) = pinned();
     let path = format!("/connectors/{name}/config");
-    let wrong = config_with(&worker, &name, &[("connector.plugin.version", "[3,4)")]);
+    let wrong = pinned_to(&worker, &name, "[3,4)");
     let told = "not found that matches the version range [3,4), available versions: [0.1.0, 0.2.0]";
     let refused = worker.rest().put(&path, Some(&wrong)).expect(400);
     assert!(refused["message"].as_str().unwrap().contains(told), "{refused:#}");
@@ -104,7 +107,7 @@ fn a_pin_is_changed_and_a_wrong_one_is_refused() {
     let pin = pin.map(|key| &key["value"]).find(|value| value["name"] == "connector.plugin.version").unwrap();
     assert!(pin["errors"][0].as_str().unwrap().contains(told), "{pin:#}");
     worker.await_status(&name, runs("0.1.0"));
-    let other = config_with(&worker, &name, &[("connector.plugin.version", "0.2.0")]);
+    let other = pinned_to(&worker, &name, "0.2.0");
     let _ = worker.rest().put(&path, Some(&other)).expect(200);
     worker.await_status(&name, runs("0.2.0"));
     for (version, status) in [("0.1.0", 200), ("[0.1,9)", 200), ("9", 400)] {
@@ -115,11 +118,7 @@ fn a_pin_is_changed_and_a_wrong_one_is_refused() {
 
 #[test]
 fn a_pinned_version_whose_file_is_gone_runs_on_and_a_restart_says_what_there_is() {
-    let mut worker = first_version();
-    install(&worker, &FAULTY_SOURCE_V2);
-    let (name, topic) = count(&mut worker, &[("connector.plugin.version", "0.1.0")]);
-    worker.start();
-    worker.await_status(&name, runs("0.1.0"));
+    let (worker, name, topic) = pinned();
     fs::remove_file(worker.plugin_folder().join("faulty-source@0.1.0.wasm")).unwrap();
     worker.await_log(&["the plugin's file is gone"]);
     await_more(kafka(), &topic);
@@ -138,12 +137,21 @@ fn a_pinned_version_whose_file_is_gone_runs_on_and_a_restart_says_what_there_is(
 }
 
 #[test]
-fn code_that_fails_on_probation_goes_back_and_is_not_taken_again() {
-    let mut worker = first_version();
-    let (name, topic) = count(&mut worker, &[]);
-    worker.start();
+fn other_offsets_are_asked_of_the_version_that_is_pinned() {
+    let (worker, name, topic) = pinned();
+    install(&worker, &FAULTY_SOURCE_REFUSES_OFFSETS);
+    worker.await_log(&["loaded a plugin", FAULTY_SOURCE_REFUSES_OFFSETS.version]);
+    let _ = worker.rest().put(&format!("/connectors/{name}/stop"), None).expect(204);
+    worker.await_status(&name, |status| status["connector"]["state"] == "STOPPED");
+    let _ = worker.rest().delete(&format!("/connectors/{name}/offsets")).expect(200);
+    let _ = worker.rest().put(&format!("/connectors/{name}/resume"), None).expect(202);
     worker.await_status(&name, runs("0.1.0"));
     await_more(kafka(), &topic);
+}
+
+#[test]
+fn code_that_fails_on_probation_goes_back_and_is_not_taken_again() {
+    let (mut worker, name, topic) = counting(first_version(), &[]);
     install(&worker, &FAULTY_SOURCE_PANICS_IN_POLL);
     let status = worker.await_status(&name, |status| went_back(status) && runs("0.1.0")(status));
     let swap = &status["tasks"][0]["last_swap"];
@@ -168,13 +176,9 @@ fn code_that_fails_on_probation_goes_back_and_is_not_taken_again() {
 
 #[test]
 fn code_that_cannot_go_back_fails_and_says_so() {
-    let mut worker = first_version();
     // The third instance is the one that shall run again.
     let third = [("fault", "fatal"), ("fault.at", "open"), ("fault.generation", "3")];
-    let (name, topic) = count(&mut worker, &third);
-    worker.start();
-    worker.await_status(&name, runs("0.1.0"));
-    await_more(kafka(), &topic);
+    let (worker, name, _) = counting(first_version(), &third);
     install(&worker, &FAULTY_SOURCE_PANICS_IN_POLL);
     let trace = worker.await_failed(&name);
     for part in
@@ -188,10 +192,7 @@ fn code_that_cannot_go_back_fails_and_says_so() {
 fn code_that_has_proved_itself_is_not_taken_back() {
     let mut worker = first_version();
     worker.set("plugin.probation.ms", "0");
-    let (name, topic) = count(&mut worker, &[]);
-    worker.start();
-    worker.await_status(&name, runs("0.1.0"));
-    await_more(kafka(), &topic);
+    let (worker, name, _) = counting(worker, &[]);
     install(&worker, &FAULTY_SOURCE_PANICS_IN_POLL);
     let trace = worker.await_failed(&name);
     assert!(trace.contains("told to panic in poll"), "{trace}");

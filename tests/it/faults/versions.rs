@@ -8,9 +8,9 @@ use transom_tests::guests::{
     FAULTY_SOURCE_HAS_NO_MANIFEST, FAULTY_SOURCE_PANICS_IN_DESCRIBE, FAULTY_SOURCE_REFUSES_EVERY_CONFIG,
     FAULTY_SOURCE_SPINS_IN_DESCRIBE, FAULTY_SOURCE_V2,
 };
-use transom_tests::{Worker, kafka, unique};
+use transom_tests::{Worker, kafka};
 
-use super::{await_more, check_numbers, numbers, worker};
+use super::{await_more, check_numbers, count, numbers, worker};
 
 fn runs(version: &'static str) -> impl Fn(&Value) -> bool {
     move |status| status["tasks"][0]["state"] == "RUNNING" && status["tasks"][0]["version"] == version
@@ -19,10 +19,7 @@ fn runs(version: &'static str) -> impl Fn(&Value) -> bool {
 /// A worker with one well-behaved source, and its name and topic.
 fn counting() -> (Worker, String, String) {
     let mut worker = worker(kafka());
-    let (name, topic) = (unique("counts"), unique("count"));
-    kafka().create_topic(&topic, 1, &[]);
-    worker
-        .connector(&name, &[("connector.class", "faulty-source"), ("topic", &topic), ("poll.records", "20")]);
+    let (name, topic) = count(&mut worker, &[]);
     worker.start();
     worker.await_status(&name, runs(FAULTY_SOURCE.version));
     await_more(kafka(), &topic);
