@@ -1,8 +1,8 @@
 //! A worker is killed while it carries out a request, any kind of request: what was answered is there afterwards, and
 //! what was not is there whole or not at all.
 //!
-//! In a cluster that is asked of its three topics: which connectors there are, what they shall be doing, where they stand
-//! and which topics they use. A standalone worker keeps where its sources stand; its connectors are those of its files.
+//! A cluster keeps in its three topics which connectors there are, what they shall be doing, where they stand and which
+//! topics they use. A standalone worker keeps where its sources stand; its connectors are those of its files.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -29,6 +29,10 @@ struct State {
 }
 
 type States = BTreeMap<String, State>;
+
+fn states_of(state: impl Fn(&str) -> State) -> States {
+    NAMES.iter().map(|name| ((*name).to_owned(), state(name))).collect()
+}
 
 /// A request, and what its connector is once it was carried out.
 #[derive(Debug)]
@@ -152,7 +156,7 @@ fn in_topics(group: &str) -> States {
         let uses = statuses.get(&used(name)).is_some_and(Option::is_some) && connector.is_some();
         State { connector, position: stands.map(|at| at["position"].as_u64().unwrap()), uses }
     };
-    NAMES.iter().map(|name| ((*name).to_owned(), state(name))).collect()
+    states_of(state)
 }
 
 /// The key that says that a connector uses its topic.
@@ -194,8 +198,7 @@ impl Kept {
     /// What there is before the first start.
     fn first(&self) -> States {
         let connector = self.group.is_none().then(|| (FILE.to_owned(), "STARTED".to_owned()));
-        let state = State { connector, ..State::default() };
-        NAMES.iter().map(|name| ((*name).to_owned(), state.clone())).collect()
+        states_of(|_| State { connector: connector.clone(), ..State::default() })
     }
 
     /// Starts it, each connector with its topic in use, and waits until it takes changes.
@@ -208,16 +211,13 @@ impl Kept {
                 state.uses = true;
                 Record::keyed(used(name), topic.to_string())
             });
-            let records: Vec<_> = records.collect();
-            if !records.is_empty() {
-                kafka().produce(&format!("{group}-status"), records);
-            }
+            kafka().produce(&format!("{group}-status"), records);
         }
         if !self.runs {
             self.worker.start();
             self.worker.await_plugins(1);
+            self.runs = true;
         }
-        self.runs = true;
         // Those of its files it makes after it has begun to answer.
         let count = if self.group.is_none() { NAMES.len() } else { 0 };
         until("the connectors of its files", || {
@@ -243,7 +243,7 @@ impl Kept {
         }
         // Only the worker can tell: its file is its own.
         self.start(&mut States::new());
-        NAMES.iter().map(|name| ((*name).to_owned(), self.shown(name))).collect()
+        states_of(|name| self.shown(name))
     }
 
     /// What a standalone worker says of a connector.

@@ -83,10 +83,10 @@ fn change_in_every_way(worker: &mut Worker, name: &str, config: &Value) {
 fn nobody_else_is_touched(mut worker: Worker) {
     let (name, topic) = (unique("changed"), unique("neighbours"));
     kafka().create_topic(&topic, 1, &[]);
-    let file = worker.folder().join("data/in.txt");
-    fs::create_dir(file.parent().unwrap()).unwrap();
+    let folder = worker.folder().join("data");
+    let file = folder.join("in.txt");
+    fs::create_dir(&folder).unwrap();
     fs::write(&file, "a line\n").unwrap();
-    let folder = file.parent().unwrap().to_owned();
     worker.install(&DATAGEN_SOURCE).install(&FILE_SOURCE).grant("file-source", &folder, "").start();
     worker.await_plugins(2);
     let steady = json!({ "connector.class": "DatagenSource", "topic": topic, "rate": "10" });

@@ -3,9 +3,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use transom_tests::guests::FILE_SOURCE;
+use transom_tests::worker::file_reference;
 use transom_tests::{Worker, kafka, unique};
 
 struct Job {
@@ -21,9 +22,7 @@ impl Job {
         worker
             .install(&FILE_SOURCE)
             .grant("file-source", &folder, "")
-            .set("config.providers", "file")
-            .set("config.providers.file.class", "FileConfigProvider")
-            .set("config.providers.file.param.allowed.paths", &folder.display().to_string())
+            .provide_files(&folder, &[])
             .set("config.providers.file.param.ttl.ms", "1000");
         Self { worker, folder }
     }
@@ -48,16 +47,12 @@ impl Job {
     fn read(&mut self, properties: &str, more: &[(&str, &str)]) -> (String, String) {
         let (name, topic) = (unique("reads"), unique("read"));
         kafka().create_topic(&topic, 1, &[]);
-        let file = reference(&self.path(&format!("{properties}.properties")));
+        let file = file_reference(&self.path(&format!("{properties}.properties")), "where");
         let mut config = vec![("connector.class", "FileStreamSource"), ("topic", &topic), ("file", &file)];
         config.extend_from_slice(more);
         self.worker.connector(&name, &config);
         (name, topic)
     }
-}
-
-fn reference(properties: &Path) -> String {
-    format!("${{file:{}:where}}", properties.display())
 }
 
 const NEWS: &str = "what the configuration refers to has changed";

@@ -1,10 +1,11 @@
 //! Secrets: they reach the plugin, and nothing else.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use transom_tests::guests::{FAULTY_SINK, FAULTY_SOURCE};
+use transom_tests::worker::file_reference;
 use transom_tests::{Worker, kafka, unique, until};
 
 /// Each is handed in another way.
@@ -41,15 +42,13 @@ impl Job {
             .environment("TRANSOM_TEST_CANARY", ENV)
             .environment("TRANSOM_LOG", "transom=trace,transom::rest::server=info,warn")
             .set("task.restart.max", "0")
-            .set("config.providers", "file,dir,env")
-            .set("config.providers.file.class", &format!("{provider}.FileConfigProvider"))
-            .set("config.providers.file.param.allowed.paths", &allowed)
+            .provide_files(&folder, &["dir", "env"])
             .set("config.providers.dir.class", &format!("{provider}.DirectoryConfigProvider"))
             .set("config.providers.dir.param.allowed.paths", &allowed)
             .set("config.providers.env.class", &format!("{provider}.EnvVarConfigProvider"))
             .set("config.providers.env.param.allowlist.pattern", "TRANSOM_TEST_.*")
             .set("secret.app-literal", LITERAL)
-            .set("secret.app-stored", &reference(&properties, "stored"))
+            .set("secret.app-stored", &file_reference(&properties, "stored"))
             .set("sandbox.default.secrets", "app-*");
         Self { worker, properties, folder }
     }
@@ -57,7 +56,7 @@ impl Job {
     /// Settings that hand every canary to the plugin.
     fn canaries(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("canary.file", reference(&self.properties, "token")),
+            ("canary.file", file_reference(&self.properties, "token")),
             ("canary.dir", format!("Bearer ${{dir:{}:token}}", self.folder.display())),
             ("canary.env", "${env:TRANSOM_TEST_CANARY}".to_owned()),
             ("canary.password", PASSWORD.to_owned()),
@@ -114,10 +113,6 @@ impl Job {
     }
 }
 
-fn reference(properties: &Path, key: &str) -> String {
-    format!("${{file:{}:{key}}}", properties.display())
-}
-
 /// Fails if there is a canary in an output. What a user wrote into a configuration is shown with the configuration,
 /// as in Kafka Connect: so is the one that is written out.
 #[track_caller]
@@ -164,14 +159,14 @@ fn no_secret_is_in_anything_that_the_worker_says() {
     // The worker's own property: a password that its clients do not need here.
     let login = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"{}\";",
-        reference(&job.properties, "client")
+        file_reference(&job.properties, "client")
     );
     job.worker.set("sasl.mechanism", "PLAIN").set("sasl.jaas.config", &login);
     job.worker.set("sandbox.faulty-source.topics", &topic);
     let mut failing: Vec<String> =
         SOURCES.iter().map(|(what, at)| job.add("faulty-source", what, at, &[("topic", &topic)])).collect();
     failing.extend(SINKS.iter().map(|(what, at)| job.add("faulty-sink", what, at, &[("topics", &topic)])));
-    let stray = reference(&job.properties, "token");
+    let stray = file_reference(&job.properties, "token");
     let stray = job.add("faulty-source", "", "", &[("topic", &stray)]);
     let once = [("topic", topic.as_str()), ("fault.times", "1"), ("fault.after", "1")];
     let running = job.add("faulty-source", "tell", "poll", &once);
@@ -198,7 +193,7 @@ fn no_secret_is_in_anything_that_the_worker_says() {
     let tasks = job.worker.rest().get(&format!("/connectors/{derived}/tasks")).expect(200);
     let config = &tasks[0]["config"];
     assert_eq!(hidden(config["derived"].as_str().unwrap()), TOLD, "{config}");
-    assert_eq!(config["canary.file"], reference(&job.properties, "token"), "as it was written");
+    assert_eq!(config["canary.file"], file_reference(&job.properties, "token"), "as it was written");
     let all = [&failing[..], &[stray, running, derived]].concat();
     check(&job.outputs(&all));
     check(&validated(&job));
@@ -254,7 +249,7 @@ fn a_new_value_takes_effect_at_the_next_open() {
         |job: &Job, topic: &str| fs::write(&job.properties, format!("stored=x\ntopic={topic}\n")).unwrap();
     write(&job, &topics[0]);
     let name = unique("rotated");
-    let written = reference(&job.properties, "topic");
+    let written = file_reference(&job.properties, "topic");
     job.worker.connector(&name, &[("connector.class", "faulty-source"), ("topic", &written)]).start();
     kafka.await_records(&topics[0], 1);
     write(&job, &topics[1]);

@@ -120,7 +120,7 @@ fn finish_converter(name: &str, values: Values<'_>, reports: &mut [KeyReport]) {
     }
     let unfit = match (class, values.of(name), values.of(&version_key)) {
         (Some(class), Given::Text(_), Given::Text(wanted)) => {
-            unfit(class, wanted, &[crate::version::KAFKA.to_owned()])
+            wanted_of(class, wanted, &[crate::version::KAFKA.to_owned()]).err()
         }
         _ => None,
     };
@@ -137,23 +137,28 @@ fn hide_versions(reports: &mut [KeyReport]) {
     }
 }
 
-/// Kafka Connect's complaint about a version that there is not; `None`: there is.
-pub(crate) fn unfit(class: &str, wanted: &str, versions: &[String]) -> Option<String> {
-    let range = match VersionRange::parse(wanted) {
-        Ok(range) => range?,
-        Err(message) => return Some(message),
-    };
-    (!versions.iter().any(|version| range.contains(version))).then(|| {
-        format!(
-            "Plugin {class} not found that matches the version range {range}, available versions: [{}]",
-            versions.join(", ")
-        )
-    })
+/// The range that a text wants of these versions; `None`: any of them.
+///
+/// # Errors
+/// It is no range, or none of them lies in it: Kafka Connect's complaint.
+pub(crate) fn wanted_of(
+    class: &str,
+    wanted: &str,
+    versions: &[String],
+) -> Result<Option<VersionRange>, String> {
+    let Some(range) = VersionRange::parse(wanted)? else { return Ok(None) };
+    if versions.iter().any(|version| range.contains(version)) {
+        return Ok(Some(range));
+    }
+    Err(format!(
+        "Plugin {class} not found that matches the version range {range}, available versions: [{}]",
+        versions.join(", ")
+    ))
 }
 
 fn version_problem(values: Values<'_>, described: &Described<'_>) -> Option<[Problem; 2]> {
     let Given::Text(wanted) = values.of("connector.plugin.version") else { return None };
-    let message = unfit(described.class, wanted, described.versions)?;
+    let message = wanted_of(described.class, wanted, described.versions).err()?;
     let class = values.texts.get("connector.class").cloned().unwrap_or_default();
     Some([
         Problem::new("connector.class", class, message.clone()),

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::cluster::{ClusterConfig, StateTopic};
 pub(crate) use self::connector::{ConnectorConfig, DeadLetters, Described, Draft, Errors, Tolerance};
 pub(crate) use self::connector_keys::common_definitions;
-pub(crate) use self::connector_report::unfit;
+pub(crate) use self::connector_report::wanted_of;
 pub(crate) use self::converter::{Converter, Converters};
 pub(crate) use self::definition::{ConfigKey, Importance, Range, Type, Validator, Width};
 pub(crate) use self::load::{

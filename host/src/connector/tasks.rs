@@ -95,7 +95,9 @@ impl Tasks {
     /// What a task says that went back from this code.
     pub(super) fn rolled_back(&self, sha256: &str) -> Option<SwapReport> {
         let back = |swap: &SwapReport| swap.rolled_back && swap.to.sha256 == sha256;
-        self.0.iter().find_map(|task| task.view.status.borrow().last_swap.clone().filter(back))
+        self.0
+            .iter()
+            .find_map(|task| task.view.status.borrow().last_swap.as_ref().filter(|swap| back(swap)).cloned())
     }
 
     /// Starts tasks with these numbers.

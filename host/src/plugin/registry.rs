@@ -6,9 +6,9 @@
 //!
 //! Identity: a name and version is one content, and a class or alias is one plugin's, whichever file it
 //! comes from; a file that would break this is refused and the first one stays. Several versions of one
-//! plugin may lie side by side; a connector gets the newest that its `connector.plugin.version` allows. A deleted
-//! file's plugin is not found any more; tasks that run it keep it. Whoever may write a folder holds every grant made to the plugins in
-//! it, so folders that group or others may write are refused at start.
+//! plugin may lie side by side; a connector gets the newest that its `connector.plugin.version` allows. A
+//! deleted file's plugin is not found any more; tasks that run it keep it. Whoever may write a folder holds
+//! every grant made to the plugins in it, so folders that group or others may write are refused at start.
 
 use super::engine::Engine;
 use super::load::{Candidate, LoadError, Plugin};

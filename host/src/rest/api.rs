@@ -65,6 +65,11 @@ impl Doc {
     }
 }
 
+/// The first parameter of this name.
+pub(super) fn parameter<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
 /// A parameter that is text.
 pub(super) fn text_parameter() -> Value {
     json!({ "type": "string" })

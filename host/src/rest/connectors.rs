@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::api::{Api, Doc, boolean};
+use super::api::{Api, Doc, boolean, parameter};
 use super::body::{Body, ConfigBody, CreateRequest};
 use super::error::{ApiError, carry_out};
 use super::path::{Name, TaskOf, encoded};
@@ -240,10 +240,7 @@ fn info_json(info: &ConnectorInfo) -> Value {
 
 /// Anything but `true` is false, as in Java.
 fn flag(parameters: &[(String, String)], name: &str) -> bool {
-    parameters
-        .iter()
-        .find(|(key, _)| key == name)
-        .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
+    parameter(parameters, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Where a connector is found, under the address that the client used.

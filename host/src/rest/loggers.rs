@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::api::{Api, Doc};
+use super::api::{Api, Doc, parameter};
 use super::body::{Body, level};
 use super::error::ApiError;
 use super::path::Name;
@@ -46,8 +46,7 @@ async fn put(
         return Err(ApiError::unreadable("Illegal null or empty Level name."));
     }
     let changed = worker.set_logger(&name, &level)?;
-    let scope = parameters.iter().find(|(key, _)| key == "scope").map(|(_, scope)| scope.as_str());
-    Ok(match scope {
+    Ok(match parameter(&parameters, "scope") {
         Some(scope) if scope.eq_ignore_ascii_case("cluster") => StatusCode::NO_CONTENT.into_response(),
         _ => Json(changed).into_response(),
     })

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use serde_json::{Value, json};
 
-use super::api::{Api, Doc, boolean, text_parameter};
+use super::api::{Api, Doc, boolean, parameter, text_parameter};
 use super::body::{Body, ConfigBody};
 use super::error::{ApiError, carry_out};
 use super::path::Name;
@@ -29,10 +29,8 @@ pub(super) fn routes() -> Api {
 
 /// Sinks, sources, and with `connectorsOnly=false` the others too.
 async fn list(State(worker): State<Worker>, Query(parameters): Query<Vec<(String, String)>>) -> Json<Value> {
-    let connectors_only = parameters
-        .iter()
-        .find(|(name, _)| name == "connectorsOnly")
-        .is_none_or(|(_, value)| value.eq_ignore_ascii_case("true"));
+    let connectors_only =
+        parameter(&parameters, "connectorsOnly").is_none_or(|value| value.eq_ignore_ascii_case("true"));
     let mut plugins = worker.plugins();
     plugins.retain(|plugin| !connectors_only || plugin.kind != Kind::Transform);
     plugins.sort_by_key(|plugin| match plugin.kind {
@@ -49,8 +47,7 @@ async fn config(
     Name(class): Name,
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Json<Value>, ApiError> {
-    let version = parameters.iter().find(|(name, _)| name == "version").map(|(_, value)| value.as_str());
-    Ok(Json(json!(worker.plugin_config(&class, version)?)))
+    Ok(Json(json!(worker.plugin_config(&class, parameter(&parameters, "version"))?)))
 }
 
 /// Errors of the configuration are the answer here, not an error of the request.

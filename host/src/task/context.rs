@@ -248,45 +248,44 @@ impl Context {
             return false;
         }
         let failed = std::mem::replace(&mut self.plugin, old);
-        self.refused = Some(failed.sha256().to_owned());
         self.metrics.rollbacks.add(1);
-        let trace = failure.trace(&self.identity.vault);
-        warn!(
-            connector = self.identity.connector,
-            task = self.identity.task,
-            "plugin {} version {} ({}) failed on probation (plugin.probation.ms={}), version {} runs again: {trace}",
-            failed.name(),
-            failed.version(),
-            short(failed.sha256()),
-            self.probation.as_millis(),
-            self.plugin.version(),
-        );
+        let (millis, version) = (self.probation.as_millis(), self.plugin.version());
+        let how = format!("failed on probation (plugin.probation.ms={millis}), version {version} runs again");
         self.back = Some(format!(
             "version {} failed on probation and was rolled back to version {}",
             failed.version(),
             self.plugin.version()
         ));
-        let (from, to) = (code_version(&self.plugin), code_version(&failed));
-        let report = SwapReport { rolled_back: true, ..self.report(from, to, Some(trace), Duration::ZERO) };
-        self.status.send_modify(|status| status.last_swap = Some(report));
+        let report = self.report_of(&failed, failure, Duration::ZERO);
+        self.keep_out(&how, SwapReport { rolled_back: true, ..report });
         true
     }
 
     /// The swap to `to` failed; what ran before goes on.
     pub(crate) fn swap_refused(&mut self, to: &Plugin, failure: &Failure, begun: Instant) {
-        self.refused = Some(to.sha256().to_owned());
         self.metrics.swap_failures.add(1);
+        let how = format!("failed to open, version {} goes on", self.plugin.version());
+        self.keep_out(&how, self.report_of(to, failure, begun.elapsed()));
+    }
+
+    /// Of code that does not run, because of this failure; what ran before does.
+    fn report_of(&self, failed: &Plugin, failure: &Failure, pause: Duration) -> SwapReport {
         let trace = failure.trace(&self.identity.vault);
+        self.report(code_version(&self.plugin), code_version(failed), Some(trace), pause)
+    }
+
+    /// Sees to it that the code of a swap that failed is not tried again, and says why.
+    fn keep_out(&mut self, how: &str, report: SwapReport) {
         warn!(
             connector = self.identity.connector,
             task = self.identity.task,
-            "plugin {} version {} ({}) failed to open, version {} goes on: {trace}",
-            to.name(),
-            to.version(),
-            short(to.sha256()),
-            self.plugin.version(),
+            "plugin {} version {} ({}) {how}: {}",
+            report.to.plugin,
+            report.to.version,
+            short(&report.to.sha256),
+            report.error.as_deref().unwrap_or_default(),
         );
-        let report = self.report(code_version(&self.plugin), code_version(to), Some(trace), begun.elapsed());
+        self.refused = Some(report.to.sha256.clone());
         self.status.send_modify(|status| status.last_swap = Some(report));
     }
 

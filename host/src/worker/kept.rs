@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::WorkerError;
 use super::api::{RawConfig, Target};
 use crate::cluster::configs::{self, KeyValue, Stored};
+use crate::cluster::statuses::Told;
 use crate::cluster::{Cluster, ClusterError, Membership};
 use crate::connector::Plans;
 use crate::plugin::BoxFuture;
@@ -49,6 +50,14 @@ impl Clustered {
             following: Mutex::default(),
             broken: Mutex::default(),
         }
+    }
+
+    /// What is told of a connector that there is; of one that was deleted, that stays a moment longer.
+    pub(super) fn told<T>(&self, name: &str, look: impl FnOnce(&Told) -> T) -> Option<T> {
+        if !self.cluster.configs().contains(name) {
+            return None;
+        }
+        self.cluster.statuses().get(name).map(look)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::api::PluginInfo;
 use super::{Worker, WorkerError};
-use crate::config::{ConfigKey, VersionRange, unfit};
+use crate::config::{ConfigKey, wanted_of};
 use crate::plugin::Plugin;
 
 impl Worker {
@@ -22,16 +22,12 @@ impl Worker {
         version: Option<&str>,
     ) -> Result<Vec<ConfigKey>, WorkerError> {
         let registry = &self.inner.services.registry;
-        let versions = registry.versions(class);
-        if versions.is_empty() {
-            return Err(WorkerError::NotFound(format!("Unknown plugin {class}.")));
-        }
-        if let Some(problem) = version.and_then(|wanted| unfit(class, wanted, &versions)) {
-            return Err(WorkerError::BadRequest(problem));
-        }
-        let wanted = version.and_then(|wanted| VersionRange::parse(wanted).ok().flatten());
         let unknown = || WorkerError::NotFound(format!("Unknown plugin {class}."));
-        let plugin = registry.pick(class, wanted.as_ref()).ok_or_else(unknown)?;
+        let newest = registry.find(class).ok_or_else(unknown)?;
+        let versions = registry.versions(class);
+        let wanted = version.map(|version| wanted_of(class, version, &versions)).transpose();
+        let wanted = wanted.map_err(WorkerError::BadRequest)?.flatten();
+        let plugin = registry.pick(class, wanted.as_ref()).unwrap_or(newest);
         let own = plugin.manifest().config.clone();
         let common = crate::config::common_definitions(plugin.kind());
         let mut missing: Vec<_> =

@@ -14,6 +14,7 @@ use super::kept::Clustered;
 use super::{Worker, WorkerError};
 use crate::cluster::configs::KeyValue;
 use crate::cluster::statuses::{self, Status, Told};
+use crate::config::Kind;
 use crate::connector::status::{CodeVersion, ConnectorStatus, Elsewhere, State, TaskStatus};
 use crate::lock::unpoisoned;
 
@@ -105,35 +106,9 @@ impl Worker {
         if let Some(problem) = unpoisoned(clustered.broken.lock()).get(name) {
             return Ok(self.broken_status(name, problem));
         }
-        // What is told of one that was deleted goes a moment later.
-        if !clustered.cluster.configs().contains(name) {
-            return Err(unknown());
-        }
-        let statuses = clustered.cluster.statuses();
-        let told = statuses.get(name).ok_or_else(unknown)?;
-        let connector = told.connector.as_ref().ok_or_else(unknown)?;
         let kind = self.kept_info(name).ok().and_then(|info| info.kind);
-        let task = |(number, task): (&u32, &Status)| TaskStatus {
-            id: *number,
-            state: task.state,
-            trace: task.trace.clone(),
-            waiting_for: None,
-            code: None,
-            last_swap: None,
-            restarts: 0,
-            elsewhere: Some(elsewhere(task)),
-        };
-        Ok(ConnectorStatus {
-            name: name.to_owned(),
-            state: connector.state,
-            trace: connector.trace.clone(),
-            kind,
-            code: None,
-            plugin_problem: None,
-            waiting_for: None,
-            tasks: told.tasks.iter().map(task).collect(),
-            elsewhere: Some(elsewhere(connector)),
-        })
+        let status = clustered.told(name, |told| status_of(name, kind, told));
+        status.flatten().ok_or_else(unknown)
     }
 
     fn broken_status(&self, name: &str, problem: &str) -> ConnectorStatus {
@@ -149,6 +124,32 @@ impl Worker {
             elsewhere: None,
         }
     }
+}
+
+/// What another worker told of a connector; `None`: of its tasks at most.
+fn status_of(name: &str, kind: Option<Kind>, told: &Told) -> Option<ConnectorStatus> {
+    let connector = told.connector.as_ref()?;
+    let task = |(number, task): (&u32, &Status)| TaskStatus {
+        id: *number,
+        state: task.state,
+        trace: task.trace.clone(),
+        waiting_for: None,
+        code: None,
+        last_swap: None,
+        restarts: 0,
+        elsewhere: Some(elsewhere(task)),
+    };
+    Some(ConnectorStatus {
+        name: name.to_owned(),
+        state: connector.state,
+        trace: connector.trace.clone(),
+        kind,
+        code: None,
+        plugin_problem: None,
+        waiting_for: None,
+        tasks: told.tasks.iter().map(task).collect(),
+        elsewhere: Some(elsewhere(connector)),
+    })
 }
 
 fn elsewhere(status: &Status) -> Elsewhere {

@@ -19,15 +19,12 @@ impl Worker {
     /// They are not tracked.
     pub(crate) fn topics(&self, name: &str) -> Result<Vec<String>, WorkerError> {
         self.topics_are_tracked()?;
-        Ok(match (self.entry(name), self.inner.kept.clustered()) {
-            (Ok(entry), _) => entry.connector.shown.topics().list(),
-            // What is told of one that was deleted goes a moment later.
-            (Err(_), Some(clustered)) if clustered.cluster.configs().contains(name) => {
-                let statuses = clustered.cluster.statuses();
-                statuses.get(name).map(|told| told.topics.iter().cloned().collect()).unwrap_or_default()
-            }
-            (Err(_), _) => Vec::new(),
-        })
+        if let Ok(entry) = self.entry(name) {
+            return Ok(entry.connector.shown.topics().list());
+        }
+        let listed = |told: &Told| told.topics.iter().cloned().collect();
+        let clustered = self.inner.kept.clustered();
+        Ok(clustered.and_then(|clustered| clustered.told(name, listed)).unwrap_or_default())
     }
 
     /// Forgets them. Those that are still used are noted again.

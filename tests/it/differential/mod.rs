@@ -1,9 +1,9 @@
 //! Transom and Kafka Connect are asked the same, and answer the same.
 //!
 //! The scripts beside this file are sent, request by request, to a real Java worker (distributed: the reference)
-//! and to Transom, standalone and distributed, at the same time and on the same broker. Status, headers and bodies are compared after
-//! [`side`] has taken out what differs between any two workers. What is left must stand in the table of
-//! [`known`], with its reason; and every row of it must be of use.
+//! and to Transom, standalone and distributed, at the same time and on the same broker. Status, headers and bodies
+//! are compared after [`side`] has taken out what differs between any two workers. What is left must stand in the
+//! table of [`known`], with its reason; and every row of it must be of use.
 //!
 //! `TRANSOM_TEST_TRANSCRIPT=<file>` writes all requests with both answers.
 

@@ -12,6 +12,7 @@ use transom_tests::https::Https;
 use transom_tests::search::opensearch;
 use transom_tests::unique;
 use transom_tests::versitygw::{ACCESS, SECRET, versitygw};
+use transom_tests::worker::file_reference;
 
 use super::*;
 
@@ -105,7 +106,7 @@ fn with_secret(folder: &Folder, secret: &str) -> String {
 fn a_sink_of_objects_passes_with_its_secret_from_a_file() {
     let (folder, bucket, url) = (Folder::new("kit"), versitygw().bucket(), versitygw().url());
     let worker = with_secret(&folder, SECRET);
-    let secret = format!("${{file:{}/secrets.properties:secret}}", folder.path().display());
+    let secret = file_reference(&folder.path().join("secrets.properties"), "secret");
     let config = [
         ("topics", "read"),
         ("s3.bucket.name", bucket.name.as_str()),

@@ -91,6 +91,14 @@ impl Worker {
         self
     }
 
+    /// Lists a provider of files as `file`, which reads what lies below `folder`; beside it those of `others`.
+    pub fn provide_files(&mut self, folder: &Path, others: &[&str]) -> &mut Self {
+        let names: Vec<_> = ["file"].iter().chain(others).copied().collect();
+        self.set("config.providers", &names.join(","))
+            .set("config.providers.file.class", "org.apache.kafka.common.config.provider.FileConfigProvider")
+            .set("config.providers.file.param.allowed.paths", &folder.display().to_string())
+    }
+
     /// Removes a setting of the worker.
     pub fn unset(&mut self, key: &str) -> &mut Self {
         self.settings.remove(key);
@@ -355,6 +363,12 @@ pub(crate) fn cluster_settings(group: &str) -> Vec<(&'static str, String)> {
         ("status.storage.replication.factor", one()),
         ("status.storage.partitions", "2".to_owned()),
     ]
+}
+
+/// What stands in a configuration for a key of a file of properties, read by the provider of
+/// [`Worker::provide_files`].
+pub fn file_reference(properties: &Path, key: &str) -> String {
+    format!("${{file:{}:{key}}}", properties.display())
 }
 
 /// The worker's binary: `TRANSOM_BIN`, or `transom` beside the folder of the test binary.
